@@ -1,0 +1,282 @@
+"""The run directory: every file of a run, written so that a crash at any moment loses nothing.
+
+Whole files are written to a temporary name and renamed. Events and the journal are appended a
+line at a time; a last line cut off by a crash is dropped when read. Each stage reads the files
+of earlier stages only.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from search.errors import RunDirError
+from search.trials import PHASES, Event, Phase, event_from_json, event_to_json
+
+STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
+
+
+class RunDir:
+    """A run's folder; use :meth:`create` or :meth:`open`.
+
+    Attributes:
+        path: The folder, absolute.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._appending: dict[Path, IO[str]] = {}
+
+    @classmethod
+    def create(cls, path: Path, study: dict[str, Any], digest: str) -> RunDir:
+        """Make a run directory, or open it again if it belongs to the same study.
+
+        Raises:
+            RunDirError: It can't be written, holds another study's run, or holds other files.
+        """
+        path = path.absolute()
+        _make_writable(path)
+        run = cls(path)
+        if (path / STUDY).exists():
+            return run._same_study(digest)
+        if any(path.iterdir()):
+            raise RunDirError(f"--out {path} holds other files and no run; give an empty folder")
+        run.write_json(STUDY, {"digest": digest, "study": study})
+        return run
+
+    def _same_study(self, digest: str) -> RunDir:
+        if _as_dict(self.read_json(STUDY)).get("digest") != digest:
+            raise RunDirError(
+                f"--out {self.path} holds another study's run; give another folder, "
+                f"or 'sieve resume {self.path}' to go on with that one"
+            )
+        return self
+
+    @classmethod
+    def open(cls, path: Path) -> RunDir:
+        """Open an existing run directory.
+
+        Raises:
+            RunDirError: It is missing or is no run directory.
+        """
+        path = path.absolute()
+        if not path.is_dir():
+            raise RunDirError(f"no folder '{path}'; give a run's folder")
+        if not (path / STUDY).is_file():
+            raise RunDirError(f"{path} is no run directory (it has no {STUDY})")
+        return cls(path)
+
+    def study(self) -> dict[str, Any]:
+        """Return the resolved study's values.
+
+        Raises:
+            RunDirError: The file is damaged, or isn't a run's.
+        """
+        values = _as_dict(_as_dict(self.read_json(STUDY)).get("study"))
+        if not values:
+            raise RunDirError(f"{self.path / STUDY} isn't a run's; give a run's folder")
+        return values
+
+    def exists(self, name: str) -> bool:
+        """Say whether the file ``name`` is there."""
+        return (self.path / name).exists()
+
+    def write_json(self, name: str, values: Any) -> None:
+        """Write a JSON file at once; numbers that aren't finite become null."""
+        self.write_text(name, json.dumps(finite(values), indent=2, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file (UTF-8) at once."""
+        self.write_file(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def write_yaml(self, name: str, values: Any) -> None:
+        """Write a YAML file at once."""
+        self.write_text(name, yaml.safe_dump(values, sort_keys=False))
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a Parquet file at once."""
+        self.write_file(name, lambda path: pq.write_table(table, path))
+
+    def copy(self, name: str, target: str) -> None:
+        """Copy one of the run's files at once."""
+        self.write_file(target, lambda path: shutil.copyfile(self.path / name, path))
+
+    def write_file(self, name: str, write: Callable[[Path], Any]) -> None:
+        """Let ``write`` fill a temporary file, then rename it to ``name``."""
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            write(temporary)
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file.
+
+        Raises:
+            RunDirError: It is missing or damaged.
+        """
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunDirError(f"{self.path} has no {name}; the run hasn't got that far") from error
+        except ValueError as error:
+            raise RunDirError(
+                f"{self.path / name} is damaged ({error}); "
+                + (
+                    "the run can't go on without it: start again in another folder"
+                    if name == STUDY
+                    else "delete it, and 'sieve resume' makes that stage again"
+                )
+            ) from error
+
+    def append_event(self, phase: Phase, event: Event, *, elapsed: float) -> None:
+        """Append an event to the phase's log and hand it to the operating system."""
+        self._append(f"{phase}/{EVENTS}", {**event_to_json(event), "elapsed": round(elapsed, 3)})
+
+    def events(self, phase: Phase, *, repair: bool = False) -> list[Event]:
+        """Read the phase's events; a last line that a crash cut off is left out.
+
+        Reading changes nothing, unless ``repair`` is asked for: a run may be at work here.
+
+        Args:
+            phase: The phase.
+            repair: Keep what stands before a damaged line, and move the damaged file aside.
+
+        Raises:
+            RunDirError: A line before the last is damaged.
+        """
+        return [event for event, _ in self._events(phase, repair)]
+
+    def _events(self, phase: Phase, repair: bool) -> list[tuple[Event, float]]:
+        path = self.path / phase / EVENTS
+        if not path.exists():
+            return []
+        lines = path.read_bytes().split(b"\n")
+        events: list[tuple[Event, float]] = []
+        for number, line in enumerate(lines[:-1], start=1):
+            try:
+                values = json.loads(line)
+                events.append((event_from_json(values), values["elapsed"]))
+            except (ValueError, TypeError, KeyError) as error:
+                self._damaged(path, lines, number, repair, error)
+                break
+        return events
+
+    def _damaged(
+        self, path: Path, lines: list[bytes], number: int, repair: bool, error: Exception
+    ) -> None:
+        lost = len(lines) - number
+        if not repair:
+            raise RunDirError(
+                f"{path} is damaged at line {number}: {lost} events from there on are lost; "
+                f"'sieve resume {self.path} --repair' keeps the {number - 1} before it "
+                "and trains again what is missing"
+            ) from error
+        shutil.copyfile(path, path.with_name(path.name + ".damaged"))
+        self.close()  # an open file would go on in the one that is replaced
+        kept = b"".join(line + b"\n" for line in lines[: number - 1])
+        self.write_file(f"{path.parent.name}/{EVENTS}", lambda new: new.write_bytes(kept))
+        self.journal(path.parent.name, "repair", f"dropped {lost} damaged events of {path.name}")
+
+    def phase_seconds(self, phase: Phase) -> float:
+        """Return the run time from the phase's first event to its last."""
+        times = [at for _, at in self._events(phase, False)]
+        return times[-1] - times[0] if times else 0.0
+
+    def elapsed(self, *, repair: bool = False) -> float:
+        """Return the seconds of run time that the events and the journal account for.
+
+        Raises:
+            RunDirError: An event log is damaged, and ``repair`` isn't asked for.
+        """
+        times = [at for phase in PHASES for _, at in self._events(phase, repair)[-1:]]
+        times += [float(entry.get("elapsed", 0.0)) for entry in self.read_journal()]
+        return max(times, default=0.0)
+
+    def journal(
+        self, phase: str, event: str, message: str, *, elapsed: float = 0.0, **numbers: Any
+    ) -> None:
+        """Append a decision to the journal: what, why, on which numbers."""
+        entry = {"time": time.time(), "phase": phase, "event": event, "message": message}
+        self._append(JOURNAL, {**entry, "elapsed": round(elapsed, 3), "numbers": finite(numbers)})
+
+    def read_journal(self) -> list[dict[str, Any]]:
+        """Return the journal's entries; damaged lines are left out."""
+        path = self.path / JOURNAL
+        return list(_readable(path)) if path.exists() else []
+
+    def _append(self, name: str, values: dict[str, Any]) -> None:
+        path = self.path / name
+        file = self._appending.get(path)
+        if file is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _drop_torn_line(path)
+            file = self._appending[path] = path.open("a", encoding="utf-8")
+        file.write(json.dumps(values) + "\n")
+        file.flush()
+
+    def close(self) -> None:
+        """Close the files that are being appended to."""
+        for file in self._appending.values():
+            file.close()
+        self._appending.clear()
+
+    def __enter__(self) -> RunDir:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def finite(values: Any) -> Any:
+    """Return ``values`` with every number that isn't finite replaced by None."""
+    if isinstance(values, dict):
+        return {key: finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
+
+
+def _readable(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_bytes().splitlines():
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(values, dict):
+            yield values
+
+
+def _as_dict(values: Any) -> dict[str, Any]:
+    return values if isinstance(values, dict) else {}
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off a last line without its end, or the next one would be appended to it."""
+    if path.exists():
+        whole = path.read_bytes().rfind(b"\n") + 1
+        os.truncate(path, whole)
+
+
+def _make_writable(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RunDirError(f"--out {path} can't be written ({error.strerror})") from error

@@ -1,0 +1,296 @@
+"""The study file: every option of a run, with its default, validated.
+
+A study is a YAML file; command-line options and ``--set a.b=c`` are laid over it. The resolved
+study is saved with the run and hashed, so that a run directory can't be continued with another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from search.errors import StudyError, did_you_mean
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+
+
+def parse_duration(value: Any) -> float:
+    """Read ``90``, ``90s``, ``20m`` or ``1h30m`` as seconds.
+
+    Raises:
+        StudyError: It is none of these, or not above 0.
+    """
+    seconds = 0.0
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str):
+        text = value.strip().lower()
+        # A number without a unit stands alone: is 1h30 an hour and a half, or 30 s more?
+        if re.fullmatch(_NUMBER, text):
+            seconds = float(text)
+        elif re.fullmatch(rf"(?:{_NUMBER}\s*[smhd]\s*)+", text):
+            parts = re.findall(rf"({_NUMBER})\s*([smhd])", text)
+            seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not 0 < seconds < math.inf:
+        raise StudyError(f"'{value}' is no duration; write seconds, or 90s, 20m, 1h30m")
+    return seconds
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """What to learn from.
+
+    Attributes:
+        uri: ``sklearn:digits|breast_cancer|wine|diabetes``, a Parquet file or folder, a CSV file.
+        label: The column to predict; inferred from the usual names when None.
+        split: A column with train / validation / test; a column named ``split`` when None.
+        ignore: Columns to leave out.
+        kinds: Column to ``numeric``, ``categorical``, ``image`` or ``ignore``, where
+            inference gets it wrong.
+        task: ``classification`` or ``regression``; inferred from the label when None.
+        image_shape: (channels, height, width); inferred from the length when None.
+    """
+
+    uri: str = "sklearn:digits"
+    label: str | None = None
+    split: str | None = None
+    ignore: tuple[str, ...] = ()
+    kinds: dict[str, Literal["numeric", "categorical", "image", "ignore"]] = {}
+    task: Literal["classification", "regression"] | None = None
+    image_shape: tuple[int, int, int] | None = None
+
+
+class ResourcesSection(_Section):
+    """What one trial gets.
+
+    Attributes:
+        cpus_per_trial: CPUs, and torch threads.
+        gpus_per_trial: GPUs or a fraction; None: one share of a GPU where there are GPUs.
+        max_concurrent: Trials at a time; None: as many as fit.
+    """
+
+    cpus_per_trial: Annotated[int, Field(ge=1)] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1)] | None = None
+
+
+class BudgetSection(_Section):
+    """How long a full training is, and the rungs below it.
+
+    Attributes:
+        full_epochs: Passes over all training rows in a full run; None: what the time budget
+            allows, up to 50 (more on small data).
+        reduction_factor: Each rung is this many times the one below; the best 1/factor go on.
+        num_rungs: From the shortest to the full run; coarse uses all but the last.
+    """
+
+    full_epochs: Annotated[float, Field(gt=0)] | None = None
+    reduction_factor: Annotated[int, Field(ge=2, le=10)] = 3
+    num_rungs: Annotated[int, Field(ge=4, le=8)] = 4
+
+
+class CoarseSection(_Section):
+    """The wide and short phase.
+
+    Attributes:
+        num_trials: Trials to start; None: as many as fit the share of the time budget.
+        share: Of the time budget.
+    """
+
+    num_trials: Annotated[int, Field(ge=1)] | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+
+class NarrowSection(_Section):
+    """The step from the coarse space to the fine space.
+
+    Attributes:
+        enabled: False keeps the coarse space.
+        survivors: Share of the coarse trials that speak for where to look (at least five).
+    """
+
+    enabled: bool = True
+    survivors: Annotated[float, Field(gt=0, le=1)] = 0.25
+
+
+class FineSection(_Section):
+    """The narrow and long phase.
+
+    Attributes:
+        num_trials: Trials to start; None: as many as fit before the time that confirm needs.
+    """
+
+    num_trials: Annotated[int, Field(ge=1)] | None = None
+
+
+class ConfirmSection(_Section):
+    """The proof.
+
+    Attributes:
+        num_finalists: Configurations beside the baseline.
+        num_seeds: Trainings of each.
+        share: Of the time budget.
+    """
+
+    num_finalists: Annotated[int, Field(ge=1)] = 3
+    num_seeds: Annotated[int, Field(ge=2)] = 3
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+
+
+class TrainingSection(_Section):
+    """How a trial trains.
+
+    Attributes:
+        checkpoint_interval_s: At most this many seconds of training are lost to a crash,
+            rounded up to the next evaluation.
+        early_stopping: End a trial whose validation loss hasn't improved for a third of its
+            budget; its best checkpoint counts.
+    """
+
+    checkpoint_interval_s: Annotated[float, Field(ge=0)] = 15.0
+    early_stopping: bool = True
+
+
+class Study(_Section):
+    """Every option of a run.
+
+    Attributes:
+        data: What to learn from; a string is its ``uri``.
+        model: An import path or a .py file.
+        metric: ``accuracy``, ``balanced_accuracy``, ``f1_macro``, ``rmse``, ``mae``, ``r2``;
+            None: accuracy, or rmse for regression. The winner is proven on it; trials are
+            promoted by validation loss.
+        time_budget: For the whole run; None: by the numbers of trials.
+        seed: Seeds splits, subsamples, sampling and trainings.
+        space: Dimension to ``{low, high}``, ``{values}`` or ``{value}`` that replace the
+            model's own.
+    """
+
+    data: Annotated[
+        DataSection, BeforeValidator(lambda v: {"uri": v} if isinstance(v, str) else v)
+    ] = DataSection()
+    model: str = "models.mlp"
+    metric: str | None = None
+    time_budget: Duration | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    space: dict[str, dict[str, Any]] = {}
+    resources: ResourcesSection = ResourcesSection()
+    budget: BudgetSection = BudgetSection()
+    coarse: CoarseSection = CoarseSection()
+    narrow: NarrowSection = NarrowSection()
+    fine: FineSection = FineSection()
+    confirm: ConfirmSection = ConfirmSection()
+    training: TrainingSection = TrainingSection()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every option, defaults included, as JSON values."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        """Identify the resolved study: the first 16 hexadecimal digits of its SHA-256."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+QUICK_START: dict[str, Any] = {"data": {"uri": "sklearn:digits"}, "time_budget": "2m"}
+"""The study of ``sieve run`` without any argument."""
+
+
+def resolve_study(values: dict[str, Any]) -> Study:
+    """Validate a study's values.
+
+    Raises:
+        StudyError: A key is unknown (with what was probably meant), or a value is wrong.
+    """
+    try:
+        study = Study.model_validate(values)
+    except ValidationError as error:
+        raise StudyError(_explain(error.errors()[0])) from error
+    shares = study.coarse.share + study.confirm.share
+    if shares >= 1:
+        raise StudyError(
+            f"study keys 'coarse.share' + 'confirm.share' = {shares:g}: they must stay below 1 "
+            "and leave the fine phase its time"
+        )
+    return study
+
+
+def _explain(problem: Any) -> str:
+    # A tagged position such as ("data", "uri") names the path; the rest is pydantic's message.
+    path = [str(part) for part in problem["loc"]]
+    where = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"no study key '{where}'" + did_you_mean(path[-1], _keys_beside(path))
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"study key '{where}' = {problem['input']!r}: {message}"
+
+
+def _keys_beside(path: list[str]) -> list[str]:
+    model: type[BaseModel] = Study
+    for part in path[:-1]:
+        inner = model.model_fields[part].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def load_study_file(path: Path) -> dict[str, Any]:
+    """Read a study file's values, without validating them.
+
+    Relative paths in it are meant from the folder where the command is run.
+
+    Raises:
+        StudyError: The file is missing, isn't YAML, or isn't a mapping.
+    """
+    if not path.is_file():
+        raise StudyError(f"no study file '{path}'; give an existing .yaml file")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = str(error).replace("\n", " ")
+        raise StudyError(f"study file {path} isn't valid YAML: {line}") from error
+    if not isinstance(values, dict):
+        raise StudyError(f"study file {path} is empty or no mapping of keys; see README")
+    return values
+
+
+def overlay(values: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return ``values`` with the dotted ``path`` set; the original is left as it is."""
+    head, _, rest = path.partition(".")
+    below = values.get(head)
+    if head == "data" and isinstance(below, str):
+        below = {"uri": below}
+    if rest:
+        value = overlay(below if isinstance(below, dict) else {}, rest, value)
+    return {**values, head: value}
+
+
+def parse_setting(setting: str) -> tuple[str, Any]:
+    """Split ``a.b=c``; the value is read as YAML.
+
+    Raises:
+        StudyError: There is no ``=``, no key, or the value isn't YAML.
+    """
+    path, equals, text = setting.partition("=")
+    if not equals or not path.strip():
+        raise StudyError(f"--set {setting}: write it as key.key=value")
+    try:
+        return path.strip(), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise StudyError(f"--set {setting}: the value isn't valid YAML") from error

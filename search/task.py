@@ -1,0 +1,216 @@
+"""What a model module provides, what it is told, and how it is loaded.
+
+A model module is a plain Python module, found by import path (``models.mlp``) or by file
+(``./mymodel.py``). It offers
+
+* ``space(spec) -> Space``: the dimensions of its search,
+* ``defaults(spec) -> list[dict]``: published configurations, each with a ``source`` key
+  beside the configuration's own,
+* ``build(config, spec) -> torch.nn.Module`` for the bundled training loop, **or**
+  ``train(config, data, budget, *, seed, state=None)``, a generator of ``(metrics, state)``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from search.errors import ModelError
+from search.space import Config, Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TaskType = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a model may know of the data: shapes, kinds and the task.
+
+    A network's ``forward`` gets one positional tensor for each kind that is present, in this
+    order: ``image`` (batch, channels, height, width) float32; ``numeric`` (batch,
+    ``num_numeric``) float32; ``categorical`` (batch, columns) int64. It returns
+    (batch, ``num_outputs``) float32: logits, or the standardised target.
+
+    Attributes:
+        task: ``classification`` or ``regression``.
+        num_outputs: Number of classes; 1 for regression.
+        num_rows: Number of training rows.
+        num_numeric: Width of the numeric input, 0 where there is none.
+        categories: Cardinality of each categorical column, its unknown code 0 included.
+        image: (channels, height, width), or None.
+        classes: The classes' names in the order of the outputs; empty for regression.
+    """
+
+    task: TaskType
+    num_outputs: int
+    num_rows: int
+    num_numeric: int = 0
+    categories: tuple[int, ...] = ()
+    image: tuple[int, int, int] | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The kinds of input that ``forward`` gets, in order."""
+        present = {
+            "image": self.image is not None,
+            "numeric": self.num_numeric > 0,
+            "categorical": bool(self.categories),
+        }
+        return tuple(kind for kind, there in present.items() if there)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values; :meth:`from_json` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Spec:
+        """Read what :meth:`to_json` wrote."""
+        image = values["image"]
+        return cls(
+            **{
+                **values,
+                "categories": tuple(values["categories"]),
+                "classes": tuple(values["classes"]),
+                "image": tuple(image) if image is not None else None,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class ModelModule:
+    """A loaded and checked model module.
+
+    Attributes:
+        path: What the user gave: an import path or an absolute file path.
+        module: The module itself.
+    """
+
+    path: str
+    module: ModuleType
+
+    def space(self, spec: Spec) -> Space:
+        """Return the module's search space for this data."""
+        try:
+            space = self.module.space(spec)
+        except ValueError as error:
+            raise ModelError(f"model {self.path}: {error}") from error
+        if not isinstance(space, Space):
+            raise ModelError(
+                f"model {self.path}: space() returned {type(space).__name__}, no Space"
+            )
+        return space
+
+    def defaults(self, spec: Spec) -> list[Default]:
+        """Return the published configurations, validated against the space.
+
+        Raises:
+            ModelError: There is none, or one has no source.
+            SpaceError: One lies outside of the space.
+        """
+        space = self.space(spec)
+        found = [Default.read(values, self.path) for values in self.module.defaults(spec)]
+        if not found:
+            raise ModelError(f"model {self.path}: defaults() returned nothing; give at least one")
+        for default in found:
+            space.validate(default.config, f"model {self.path}: default '{default.source}'")
+        return found
+
+    @property
+    def build(self) -> Callable[[Config, Spec], nn.Module] | None:
+        """The function that builds a network, if the bundled loop shall train it."""
+        return getattr(self.module, "build", None)
+
+    @property
+    def train(self) -> Callable[..., Iterator[tuple[dict[str, float], Any]]] | None:
+        """The module's own training generator, if it has one."""
+        return getattr(self.module, "train", None)
+
+
+@dataclass(frozen=True)
+class Default:
+    """A published configuration and where it was published."""
+
+    config: Config
+    source: str
+
+    @classmethod
+    def read(cls, values: dict[str, Any], path: str) -> Default:
+        """Split a module's dictionary into configuration and ``source``.
+
+        Raises:
+            ModelError: It is no dictionary, or has no ``source``.
+        """
+        given: Any = values
+        if not isinstance(given, dict):
+            raise ModelError(f"model {path}: a default is {given!r}; it must be a dictionary")
+        if "source" not in values:
+            raise ModelError(f"model {path}: a default has no 'source'; say where it was published")
+        config = {name: value for name, value in values.items() if name != "source"}
+        return cls(config, str(values["source"]))
+
+
+def load_model(path: str) -> ModelModule:
+    """Load a model module by import path or by file, and check what it offers.
+
+    Args:
+        path: ``package.module`` or a path that ends in ``.py``.
+
+    Raises:
+        ModelError: It can't be imported, or lacks ``space``, ``defaults``, or both of
+            ``build`` and ``train``.
+    """
+    is_file = path.endswith(".py")
+    module = _load_file(Path(path)) if is_file else _load_import(path)
+    for name in ("space", "defaults"):
+        if not callable(getattr(module, name, None)):
+            raise ModelError(f"model {path} has no function '{name}'; see README, 'Your own model'")
+    if not any(callable(getattr(module, name, None)) for name in ("build", "train")):
+        raise ModelError(f"model {path} has neither 'build' nor 'train'; it must have one of them")
+    return ModelModule(str(Path(path).resolve()) if is_file else path, module)
+
+
+def _load_import(path: str) -> ModuleType:
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (path == error.name or path.startswith(error.name + ".")):
+            raise ModelError(
+                f"no model module '{path}'; give an import path (models.mlp) or a .py file"
+            ) from error
+        raise ModelError(f"model {path} can't be imported: {error}") from error
+    except Exception as error:
+        raise ModelError(
+            f"model {path} can't be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ModelError(f"no model file '{path}'; give an existing .py file or an import path")
+    digest = hashlib.blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()
+    name = f"sieve_model_{path.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    module_spec = importlib.util.spec_from_file_location(name, path)
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ModelError(
+            f"model {path} can't be imported: {type(error).__name__}: {error}"
+        ) from error
+    return module

@@ -1,0 +1,262 @@
+"""What is known of trials: the events that a phase consists of, and the records they add up to.
+
+A phase's whole history is a list of three kinds of event: a :class:`Trial` was started, an
+:class:`Evaluation` came in, a trial reached its :class:`Ending`. Appended to a file as they
+happen and applied again in order, they rebuild every decision's state exactly; nothing else
+needs to survive a crash.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from search.space import Config
+
+Phase = Literal["coarse", "fine", "confirm"]
+PHASES: tuple[Phase, ...] = ("coarse", "fine", "confirm")
+Status = Literal["completed", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A configuration to be trained once.
+
+    Attributes:
+        trial_id: Unique in the run: the phase's letter and a number.
+        phase: The phase that it belongs to.
+        source: Who proposed it: ``default:…``, ``sobol``, ``survivor:…``, ``tpe``,
+            ``finalist:…``, ``baseline``.
+        config: The configuration.
+        seed: Seeds initialisation, data order and dropout.
+        budget_samples: Training samples after which it ends; schedules stretch to it.
+        points: Training samples at which it is evaluated, rising; the last is the budget.
+    """
+
+    trial_id: str
+    phase: Phase
+    source: str
+    config: Config
+    seed: int
+    budget_samples: int
+    points: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", tuple(self.points))  # a list when read from JSON
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of a trial during training.
+
+    Attributes:
+        trial_id: The trial.
+        evaluation: 1, 2, 3 …
+        point: The planned number of training samples; rungs are among these.
+        samples_seen: The true number, up to a batch more.
+        train_loss: Mean loss on a fixed slice of training rows, network in evaluation mode.
+        validation_loss: Mean loss on the validation rows.
+        train_metric: The study's metric on that slice.
+        validation_metric: The study's metric on the validation rows.
+        learning_rate: In force when it was taken.
+        seconds: Training and evaluation so far.
+    """
+
+    trial_id: str
+    evaluation: int
+    point: int
+    samples_seen: int
+    train_loss: float
+    validation_loss: float
+    train_metric: float
+    validation_metric: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ended.
+
+    Attributes:
+        trial_id: The trial.
+        status: ``completed`` (its budget, or early stopping), ``stopped`` (by a decision),
+            ``failed`` (diverged, raised, or its process died).
+        reason: In words.
+        train_seconds: Spent in training steps.
+        eval_seconds: Spent in evaluations.
+        start_seconds: From the end of the process's trial before to this one's start; None
+            for a process's first trial.
+        started_at: Unix time.
+        ended_at: Unix time.
+        num_parameters: Of the network.
+        sparsity: Share of prunable weights that are zero at the end.
+        test_loss: In the confirm phase, of the best checkpoint.
+        test_metric: Likewise.
+        error: A traceback, where there is one.
+    """
+
+    trial_id: str
+    status: Status
+    reason: str
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    start_seconds: float | None = None
+    started_at: float = math.nan
+    ended_at: float = math.nan
+    num_parameters: int = 0
+    sparsity: float = 0.0
+    test_loss: float | None = None
+    test_metric: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What training costs here, measured with every slot busy.
+
+    Attributes:
+        samples_per_second: Training of the first published default, on one slot.
+        eval_seconds: One evaluation on the validation rows and the slice of training rows.
+    """
+
+    samples_per_second: float
+    eval_seconds: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return the fields."""
+        return asdict(self)
+
+
+Event = Trial | Evaluation | Ending
+_KINDS: dict[str, type[Trial] | type[Evaluation] | type[Ending]] = {
+    "trial": Trial,
+    "evaluation": Evaluation,
+    "ending": Ending,
+}
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    """Return an event as JSON values with its kind under ``event``."""
+    kind = next(name for name, cls in _KINDS.items() if isinstance(event, cls))
+    return {"event": kind, **asdict(event)}
+
+
+def event_from_json(values: Any) -> Event:
+    """Read what :func:`event_to_json` wrote.
+
+    Raises:
+        ValueError, TypeError, KeyError: It isn't an event.
+    """
+    if not isinstance(values, dict):
+        raise TypeError(f"{values!r} is no event")
+    fields = {key: value for key, value in values.items() if key not in ("event", "elapsed")}
+    return _KINDS[values["event"]](**fields)
+
+
+@dataclass
+class Record:
+    """A trial with everything that came in from it."""
+
+    trial: Trial
+    evaluations: list[Evaluation] = field(default_factory=list)
+    ending: Ending | None = None
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The evaluation with the lowest finite validation loss."""
+        finite = [each for each in self.evaluations if math.isfinite(each.validation_loss)]
+        return min(finite, key=lambda each: each.validation_loss, default=None)
+
+    @property
+    def loss(self) -> float:
+        """The best validation loss; infinity for a failed trial or one without any."""
+        failed = self.ending is not None and self.ending.status == "failed"
+        return math.inf if failed or self.best is None else self.best.validation_loss
+
+    @property
+    def samples_seen(self) -> int:
+        """Training samples seen so far."""
+        return self.evaluations[-1].samples_seen if self.evaluations else 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training and evaluation."""
+        if self.ending is not None and self.ending.train_seconds > 0:
+            return self.ending.train_seconds + self.ending.eval_seconds
+        return self.evaluations[-1].seconds if self.evaluations else 0.0
+
+    def loss_at(self, point: int) -> float | None:
+        """The best validation loss up to ``point``; None where it wasn't reached.
+
+        A failed trial is the worst everywhere. A trial that completed before its budget would
+        not have changed any more: its best counts for every later point of its budget, but
+        says nothing of points beyond.
+        """
+        status = self.ending.status if self.ending is not None else None
+        if status == "failed":
+            return math.inf
+        settled = status == "completed" and point <= self.trial.budget_samples
+        if not settled and not any(each.point >= point for each in self.evaluations):
+            return None
+        seen = [each.validation_loss for each in self.evaluations if each.point <= point]
+        return min((loss for loss in seen if math.isfinite(loss)), default=math.inf)
+
+
+class History:
+    """The records of a phase in the order in which their trials were started."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._records: dict[str, Record] = {}
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: Event) -> bool:
+        """Take in an event; return False, and leave everything as it is, if it is no news.
+
+        A trial that is resumed from a checkpoint may deliver an evaluation twice, and one that
+        was given up may still send something: the first delivery and the first ending count.
+        """
+        if isinstance(event, Trial):
+            is_new = event.trial_id not in self._records
+            self._records.setdefault(event.trial_id, Record(event))
+            return is_new
+        record = self._records[event.trial_id]
+        if record.ending is not None:
+            return False
+        if isinstance(event, Ending):
+            record.ending = event
+            return True
+        if event.evaluation <= len(record.evaluations):
+            return False
+        record.evaluations.append(event)
+        return True
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records.values())
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, trial_id: str) -> Record:
+        return self._records[trial_id]
+
+    def __contains__(self, trial_id: object) -> bool:
+        return trial_id in self._records
+
+    @property
+    def running(self) -> list[Record]:
+        """The records without an ending."""
+        return [record for record in self if record.ending is None]
+
+    @property
+    def ended(self) -> list[Record]:
+        """The records with an ending."""
+        return [record for record in self if record.ending is not None]
+
+    @property
+    def samples_seen(self) -> int:
+        """Training samples of all trials together."""
+        return sum(record.samples_seen for record in self)
