@@ -1,0 +1,91 @@
+"""A data set, ready for training: prepared once, kept as Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from search.data.prepare import Preparation
+from search.data.schema import Kind, Schema, infer_schema
+from search.data.source import read_table
+from search.data.split import Splits, fingerprint, make_splits, make_strata, row_hashes
+from search.task import Spec, TaskType
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What a study says of its data; see :class:`search.study.DataSection`."""
+
+    uri: str
+    label: str | None = None
+    split: str | None = None
+    ignore: tuple[str, ...] = ()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    task: TaskType | None = None
+    image_shape: tuple[int, int, int] | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything that training needs of the data; one row for each row of the source.
+
+    Attributes:
+        inputs: Prepared columns, see :meth:`search.data.prepare.Preparation.transform`.
+        spec: What a model may know.
+        splits: Row numbers of the parts.
+        strata: Each row's class, or decile of its target.
+        hashes: Each row's hash of its content.
+        preparation: Fitted on the training rows; for prediction.
+        schema: What the columns are.
+        warnings: What was noticed while reading.
+    """
+
+    inputs: pa.Table
+    spec: Spec
+    splits: Splits
+    strata: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    preparation: Preparation
+    schema: Schema
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Identify the data: their rows in order, and their columns."""
+        return fingerprint(self.hashes, [self.schema.label, *self.schema.kinds])
+
+
+def load_dataset(options: DataOptions) -> Dataset:
+    """Read, split and prepare a data set.
+
+    Raises:
+        DataError: It can't be read, or can't be used as declared.
+    """
+    table = read_table(options.uri)
+    schema, warnings = infer_schema(
+        table,
+        label=options.label,
+        split=options.split,
+        ignore=options.ignore,
+        kinds=options.kinds,
+        task=options.task,
+        image_shape=options.image_shape,
+    )
+    strata, hashes = make_strata(table, schema), row_hashes(table, schema)
+    splits = make_splits(table, schema, strata, hashes, seed=options.seed)
+    preparation = Preparation.fit(table, schema, splits.train)
+    return Dataset(
+        inputs=preparation.transform(table),
+        spec=preparation.spec(len(splits.train)),
+        splits=splits,
+        strata=strata,
+        hashes=hashes,
+        preparation=preparation,
+        schema=schema,
+        warnings=tuple(warnings),
+    )

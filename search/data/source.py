@@ -1,0 +1,98 @@
+"""Reads data into Arrow: scikit-learn's bundled sets, Parquet, CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.dataset as pa_dataset
+import pyarrow.parquet as pq
+from pyarrow import fs
+from sklearn import datasets
+
+from search.errors import DataError, did_you_mean
+
+_BUNDLED: dict[str, Callable[[], Any]] = {
+    "digits": datasets.load_digits,
+    "breast_cancer": datasets.load_breast_cancer,
+    "wine": datasets.load_wine,
+    "diabetes": datasets.load_diabetes,
+}
+
+
+def read_table(uri: str) -> pa.Table:
+    """Read a data set.
+
+    Args:
+        uri: ``sklearn:NAME``, or a path or ``s3://``/``gs://`` URI of a Parquet file, a folder
+            of Parquet files, or a ``.csv`` file.
+
+    Raises:
+        DataError: It is missing, empty, damaged, or of no known format.
+    """
+    table = _read_bundled(uri) if uri.startswith("sklearn:") else _read_files(uri)
+    if table.num_rows == 0:
+        raise DataError(f"data {uri} has no rows; give a file with data")
+    return table
+
+
+def _read_bundled(uri: str) -> pa.Table:
+    name = uri.removeprefix("sklearn:")
+    if name not in _BUNDLED:
+        raise DataError(f"no bundled data set '{uri}'" + did_you_mean(name, _BUNDLED))
+    bunch = _BUNDLED[name]()
+    if name == "digits":
+        pixels = pa.array(bunch.data.astype(np.uint8).ravel())
+        image = pa.FixedSizeListArray.from_arrays(pixels, bunch.data.shape[1])
+        return pa.table({"image": image, "label": pa.array(bunch.target)})
+    columns = {str(n): pa.array(c) for n, c in zip(bunch.feature_names, bunch.data.T, strict=True)}
+    return pa.table({**columns, "label": pa.array(bunch.target)})
+
+
+def _read_files(uri: str) -> pa.Table:
+    filesystem, path = _locate(uri)
+    info = filesystem.get_file_info(path)
+    if info.type == fs.FileType.NotFound:
+        raise DataError(
+            f"no data at '{uri}'; give sklearn:NAME, a Parquet file or folder, or a CSV"
+        )
+    if info.is_file and info.size == 0:
+        raise DataError(f"data file {uri} is empty; give a file with data")
+    try:
+        if not info.is_file:
+            return _read_folder(filesystem, path, uri)
+        if path.lower().endswith(".csv"):
+            with filesystem.open_input_stream(path) as stream:
+                return pa_csv.read_csv(stream)
+        return pq.read_table(path, filesystem=filesystem)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        kind = "CSV" if path.lower().endswith(".csv") else "Parquet"
+        reason = str(error).splitlines()[0]
+        raise DataError(f"data {uri} can't be read as {kind}: {reason}") from error
+
+
+def _locate(uri: str) -> tuple[fs.FileSystem, str]:
+    if "://" not in uri:
+        return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
+    try:
+        filesystem, path = fs.FileSystem.from_uri(uri)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"data {uri}: {str(error).splitlines()[0]}") from error
+    return filesystem, path
+
+
+def _read_folder(filesystem: fs.FileSystem, path: str, uri: str) -> pa.Table:
+    files = filesystem.get_file_info(fs.FileSelector(path, recursive=True))
+    if not any(each.is_file and each.path.endswith(".parquet") for each in files):
+        raise DataError(f"folder {uri} holds no .parquet file")
+    found = pa_dataset.dataset(
+        [each.path for each in files if each.is_file and each.path.endswith(".parquet")],
+        filesystem=filesystem,
+        format="parquet",
+        partitioning=None,
+    )
+    return found.to_table()

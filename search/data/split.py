@@ -1,0 +1,202 @@
+"""Splits: stratified, and decided by what a row contains, not by where it stands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from search.data.schema import SPLIT_NAMES, Schema, decoded
+from search.errors import DataError
+
+NUM_QUANTILES = 10
+TEST_SHARE = 0.2
+VALIDATION_SHARE, VALIDATION_ROWS, VALIDATION_LIMIT = 0.1, 5_000, 0.2
+_SALT = np.uint64(0x9E3779B97F4A7C15)
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Row numbers, each part sorted, shape (rows,).
+
+    Attributes:
+        train: To learn from.
+        validation: To choose by.
+        test: To prove on, once.
+    """
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+    def parts(self) -> dict[str, Rows]:
+        """Return the parts by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def row_hashes(table: pa.Table, schema: Schema) -> NDArray[np.uint64]:
+    """Hash every row's label and features, shape (rows,): the same content, the same hash."""
+    plain = [name for name, kind in schema.kinds.items() if kind != "image"]
+    frame = pd.DataFrame(
+        {str(n): decoded(table[name]).to_pandas() for n, name in enumerate([schema.label, *plain])}
+    )
+    hashes: NDArray[np.uint64] = np.asarray(
+        pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64
+    )
+    for name in schema.of_kind("image"):
+        hashes = hashes ^ _mix(_image_hashes(table[name]))
+    return hashes
+
+
+def _image_hashes(column: pa.ChunkedArray) -> NDArray[np.uint64]:
+    pixels = image_pixels(column)
+    digests = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in pixels)
+    return np.frombuffer(digests, dtype=np.uint64)
+
+
+def image_pixels(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """Return an image column's values, shape (rows, size); a missing image is a DataError."""
+    if column.null_count:
+        raise DataError(f"{column.null_count} images are missing; leave those rows out")
+    joined = column.combine_chunks()
+    if isinstance(joined, pa.ChunkedArray):
+        joined = joined.chunk(0)
+    flat = joined.flatten().to_numpy(zero_copy_only=False)
+    pixels: NDArray[np.uint8] = flat.reshape(len(joined), -1)
+    return pixels
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Spread values over all bits (the finalizer of SplitMix64)."""
+    with np.errstate(over="ignore"):
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def salted(hashes: NDArray[np.uint64], purpose: str, seed: int) -> NDArray[np.uint64]:
+    """Return fresh hashes for another purpose or seed."""
+    salt = hashlib.blake2b(f"{purpose}:{seed}".encode(), digest_size=8).digest()
+    return _mix(hashes ^ np.frombuffer(salt, dtype=np.uint64)[0])
+
+
+def make_strata(table: pa.Table, schema: Schema) -> NDArray[np.int64]:
+    """Return each row's stratum, shape (rows,): its class, or the decile of its target."""
+    values = decoded(table[schema.label]).to_pandas()
+    if schema.task == "classification":
+        codes: NDArray[np.int64] = pd.factorize(values, sort=True)[0].astype(np.int64)
+        return codes
+    ranks = values.rank(method="first").to_numpy() - 1
+    deciles: NDArray[np.int64] = (ranks * NUM_QUANTILES // len(ranks)).astype(np.int64)
+    return deciles
+
+
+def make_splits(
+    table: pa.Table,
+    schema: Schema,
+    strata: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    *,
+    seed: int,
+) -> Splits:
+    """Split the rows; an existing split column is honoured, and completed where a part lacks.
+
+    A test part is 20 % of the rows, a validation part 10 % of the others, or more, up to 20 %,
+    while it has fewer than 5,000 rows.
+
+    Args:
+        table: The data.
+        schema: What the columns are.
+        strata: Each row's stratum.
+        hashes: Each row's hash.
+        seed: Another seed, another split.
+
+    Raises:
+        DataError: The split column is wrong, or a class has too few rows for its parts.
+    """
+    if schema.split is None:
+        rows = np.arange(table.num_rows)
+        _check_classes(table, schema, strata, rows, num_parts=3)
+        rest, test = _cut(rows, strata, hashes, TEST_SHARE, "test", seed)
+        train, validation = _validation(rest, strata, hashes, seed)
+        return Splits(train, validation, test)
+    given = _given_parts(table, schema.split)
+    train = np.flatnonzero(given == "train")
+    validation, test = np.flatnonzero(given == "validation"), np.flatnonzero(given == "test")
+    num_parts = 1 + (len(test) == 0) + (len(validation) == 0)
+    _check_classes(table, schema, strata, train, num_parts=num_parts)
+    if len(test) == 0:
+        train, test = _cut(train, strata, hashes, TEST_SHARE, "test", seed)
+    if len(validation) == 0:
+        train, validation = _validation(train, strata, hashes, seed)
+    return Splits(train, validation, test)
+
+
+def _given_parts(table: pa.Table, column: str) -> NDArray[np.str_]:
+    values = [str(value) for value in decoded(table[column]).to_pylist()]
+    unknown = sorted(set(values) - set(SPLIT_NAMES))
+    if unknown:
+        raise DataError(
+            f"split column '{column}' has '{unknown[0]}'; it may have {', '.join(SPLIT_NAMES)}"
+        )
+    given = np.array([SPLIT_NAMES[value] for value in values])
+    if not (given == "train").any():
+        raise DataError(f"split column '{column}' has no training rows")
+    return given
+
+
+def _check_classes(
+    table: pa.Table, schema: Schema, strata: NDArray[np.int64], rows: Rows, *, num_parts: int
+) -> None:
+    if schema.task != "classification":
+        return
+    counts = np.bincount(strata[rows], minlength=int(strata.max()) + 1)
+    small = np.flatnonzero(counts < num_parts)
+    if len(small):
+        names = np.sort(decoded(table[schema.label]).to_pandas().unique())
+        raise DataError(
+            f"class '{names[small[0]]}' has {counts[small[0]]} rows in {num_parts} parts to be "
+            "split; each class needs one in each: leave it out or merge it with another"
+        )
+
+
+def _validation(
+    rows: Rows, strata: NDArray[np.int64], hashes: NDArray[np.uint64], seed: int
+) -> tuple[Rows, Rows]:
+    wanted = max(VALIDATION_SHARE * len(rows), min(VALIDATION_ROWS, VALIDATION_LIMIT * len(rows)))
+    return _cut(rows, strata, hashes, wanted / len(rows), "validation", seed)
+
+
+def _cut(
+    rows: Rows,
+    strata: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    share: float,
+    purpose: str,
+    seed: int,
+) -> tuple[Rows, Rows]:
+    """Cut ``share`` off each stratum: its rows with the smallest hashes, at least one."""
+    keys = salted(hashes[rows], purpose, seed)
+    taken: list[Rows] = []
+    for stratum in np.unique(strata[rows]):
+        members = np.flatnonzero(strata[rows] == stratum)
+        count = min(max(1, round(share * len(members))), max(len(members) - 1, 1))
+        limit = np.sort(keys[members])[count - 1]
+        # Copies of a row share its hash: all of them go to the same side.
+        taken.append(members[keys[members] <= limit])
+    chosen = np.sort(np.concatenate(taken))
+    return np.delete(rows, chosen), rows[chosen]
+
+
+def fingerprint(hashes: NDArray[np.uint64], names: Sequence[str]) -> str:
+    """Identify the data: 16 hexadecimal digits over the rows' hashes, order included."""
+    digest = hashlib.blake2b(hashes.tobytes(), digest_size=8)
+    digest.update("\0".join(names).encode())
+    return digest.hexdigest()
