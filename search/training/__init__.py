@@ -1,0 +1,1 @@
+"""Training one trial: the loop, optimizers and schedules, pruning, scoring, checks. No Ray."""

@@ -1,0 +1,188 @@
+"""Does a model module keep its contract? The quick look before a run, and the whole test."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from search.data import Dataset
+from search.data.batches import Resident
+from search.data.phase_rows import RowPlan
+from search.errors import ModelError, SieveError
+from search.space import Config, Space
+from search.task import ModelModule, Spec
+from search.training.job import Job, Rows
+from search.training.scoring import resolve_metric
+from search.training.session import build_network
+from search.training.sessions import open_session
+from search.trials import Evaluation
+
+_LOOK_ROWS, _TRAIN_ROWS = 8, 400
+_CONFIGS = 5
+_POINTS = (256, 512, 768, 1024)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding of the conformance test."""
+
+    check: str
+    status: Literal["PASS", "FAIL"]
+    message: str
+
+
+def look_at_network(
+    model: ModelModule, config: Config, spec: Spec, data: Resident, rows: Rows
+) -> None:
+    """Build a network and send a few rows through it.
+
+    Args:
+        model: The model module; one with a loop of its own isn't looked at.
+        config: What to build.
+        spec: Shapes and task.
+        data: Resident tensors.
+        rows: The parts of a search phase.
+
+    Raises:
+        ModelError: ``build`` or ``forward`` raises, or the output has the wrong shape.
+    """
+    if model.build is None:
+        return
+    job = _job(config, spec, "look")
+    inputs, _ = data.batch(rows.train[:_LOOK_ROWS])
+    try:
+        outputs = build_network(model, job).eval()(*inputs)
+    except SieveError:
+        raise
+    except Exception as error:
+        kind, text = type(error).__name__, str(error).splitlines()
+        raise ModelError(
+            f"model {model.path}: build or forward raised {kind}: {text[0] if text else ''}"
+        ) from error
+    wanted = (len(inputs[0]), spec.num_outputs)
+    if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != wanted:
+        given = (
+            tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        )
+        raise ModelError(
+            f"model {model.path}: the network returns {given} for {wanted[0]} rows; "
+            f"it must return {wanted}: one output for each of {spec.num_outputs} "
+            + ("classes" if spec.task == "classification" else "targets")
+        )
+
+
+def check_model_on(model: ModelModule, dataset: Dataset) -> list[Check]:
+    """Run the conformance test on a few hundred rows of a data set, on the CPU."""
+    rows = RowPlan.of(dataset, seed=0).search(_TRAIN_ROWS)
+    metric = resolve_metric(None, dataset.spec.task)
+    data = Resident(dataset, "cpu")
+    return check_model(model, dataset.spec, data, Rows.of(rows), metric=metric)
+
+
+def check_model(
+    model: ModelModule, spec: Spec, data: Resident, rows: Rows, *, metric: str
+) -> list[Check]:
+    """Run the conformance test.
+
+    Args:
+        model: The model module.
+        spec: Shapes and task.
+        data: Resident tensors of some data that the model is for.
+        rows: The parts of a search phase.
+        metric: A metric of the task.
+
+    Returns:
+        One finding each for space, defaults, shapes, determinism and resume.
+    """
+
+    def shapes() -> str:
+        for config in _configs(model, spec):
+            look_at_network(model, config, spec, data, rows)
+        return f"outputs (rows, {spec.num_outputs}) for {_CONFIGS} random configurations"
+
+    def train(config: Config, *, cut: int | None = None) -> list[Evaluation]:
+        job = replace(_job(config, spec, metric), points=_POINTS, budget_samples=_POINTS[-1])
+        return _train(job, model, data, rows, cut)
+
+    def determinism() -> str:
+        for default in model.defaults(spec):
+            _same(train(default.config), train(default.config), "two runs with one seed")
+        return "the same seed gives the same losses"
+
+    def resume() -> str:
+        configs = [default.config for default in model.defaults(spec)] + _configs(model, spec)
+        for config in configs:
+            whole = train(config)
+            for cut in range(1, len(whole)):
+                _same(whole, train(config, cut=cut), f"a run interrupted after evaluation {cut}")
+        return "interrupted and resumed gives the same losses, bit for bit"
+
+    parts: dict[str, Callable[[], str]] = {
+        "space": lambda: _space_check(model, spec),
+        "defaults": lambda: f"{len(model.defaults(spec))} published, all in the space",
+        "shapes": shapes,
+        "determinism": determinism,
+        "resume": resume,
+    }
+    return [_attempt(name, part) for name, part in parts.items()]
+
+
+def _attempt(name: str, part: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "PASS", part())
+    except Exception as error:
+        known = isinstance(error, SieveError)
+        return Check(name, "FAIL", str(error) if known else f"{type(error).__name__}: {error}")
+
+
+def _space_check(model: ModelModule, spec: Spec) -> str:
+    space = model.space(spec)
+    if Space.from_json(space.to_json()) != space:
+        raise ModelError("the space changes on its way through JSON; use plain values")
+    return f"{len(space)} dimensions"
+
+
+def _configs(model: ModelModule, spec: Spec) -> list[Config]:
+    space = model.space(spec)
+    units = np.random.default_rng(0).random((_CONFIGS, len(space.searched)))
+    return [space.from_unit(unit) for unit in units]
+
+
+def _job(config: Config, spec: Spec, metric: str) -> Job:
+    return Job("check", config, spec, 0, _POINTS[-1], _POINTS, metric, early_stopping=False)
+
+
+def _train(
+    job: Job, model: ModelModule, data: Resident, rows: Rows, cut: int | None
+) -> list[Evaluation]:
+    session = open_session(job, model, data, rows)
+    for evaluation in session.run():
+        if evaluation.evaluation == cut:
+            break
+    if cut is not None and not session.has_ended:
+        buffer = io.BytesIO()
+        torch.save(session.state(), buffer)
+        buffer.seek(0)
+        session = open_session(job, model, data, rows, torch.load(buffer, weights_only=False))
+        for _ in session.run():
+            pass
+    return session.evaluations
+
+
+def _same(first: list[Evaluation], second: list[Evaluation], what: str) -> None:
+    def key(evaluation: Evaluation) -> tuple[Any, ...]:
+        values = (evaluation.samples_seen, evaluation.train_loss, evaluation.validation_loss)
+        return tuple("nan" if math.isnan(value) else value for value in values)
+
+    for one, other in zip(first, second, strict=True):
+        if key(one) != key(other):
+            raise ModelError(
+                f"{what} differs at evaluation {one.evaluation}: validation loss "
+                f"{one.validation_loss!r} and {other.validation_loss!r}"
+            )

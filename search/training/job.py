@@ -1,0 +1,109 @@
+"""What one trial trains, on which rows, and how it came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from search.space import Config
+from search.task import Spec
+from search.trials import Status
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+        trial_id: Names the evaluations.
+        config: The configuration.
+        spec: Shapes and task.
+        seed: Seeds initialisation, data order and dropout.
+        budget_samples: Training samples after which it ends; schedules stretch to it.
+        points: Planned samples of each evaluation, rising; the last is the budget.
+        metric: A name of :data:`search.training.scoring.METRICS`.
+        target_sd: Standard deviation of a regression target, for metrics in its own unit.
+        early_stopping: End when the validation loss hasn't improved for a third of the budget.
+    """
+
+    trial_id: str
+    config: Config
+    spec: Spec
+    seed: int
+    budget_samples: int
+    points: tuple[int, ...]
+    metric: str
+    target_sd: float = 1.0
+    early_stopping: bool = True
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Row numbers of the resident data, int64, on its device.
+
+    Attributes:
+        train: To train on.
+        validation: To judge by.
+        probe: A fixed slice of the training rows, for the training loss.
+        test: In the confirm phase only.
+    """
+
+    train: Tensor
+    validation: Tensor
+    probe: Tensor
+    test: Tensor | None = None
+
+    @classmethod
+    def of(cls, parts: Mapping[str, NDArray[np.int64]]) -> Rows:
+        """Make them from arrays by name."""
+        return cls(**{name: torch.from_numpy(rows.copy()) for name, rows in parts.items()})
+
+    def to(self, device: torch.device) -> Rows:
+        """Return the rows on another device."""
+        test = None if self.test is None else self.test.to(device)
+        return Rows(self.train.to(device), self.validation.to(device), self.probe.to(device), test)
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """What a training has cost so far, and what it trains.
+
+    Attributes:
+        train_seconds: Spent in training steps.
+        eval_seconds: Spent in evaluations.
+        num_parameters: Of the network.
+        sparsity: Share of prunable weights that are zero in the best checkpoint.
+    """
+
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    num_parameters: int = 0
+    sparsity: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training came out.
+
+    Attributes:
+        status: ``completed`` or ``failed``.
+        reason: In words.
+        test: (loss, metric) of the best checkpoint on the test rows, where there are any.
+    """
+
+    status: Status
+    reason: str
+    test: tuple[float, float] | None = None
+
+
+NOT_ENDED = Outcome("failed", "not trained to its end")
+
+
+def device_for(num_gpus: float) -> torch.device:
+    """Return the device of a trial that was given this many GPUs."""
+    return torch.device("cuda" if num_gpus > 0 and torch.cuda.is_available() else "cpu")

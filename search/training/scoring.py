@@ -1,0 +1,106 @@
+"""Losses and metrics: torch's losses, scikit-learn's metrics."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn import metrics
+from torch import Tensor
+from torch.nn import functional
+
+from search.errors import StudyError, did_you_mean
+from search.task import TaskType
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of predictions against the truth.
+
+    Attributes:
+        task: The task that it is for.
+        mode: ``max`` where more is better.
+        score: (truth, predictions) to a number.
+        scales: It is in the unit of a regression target.
+    """
+
+    task: TaskType
+    mode: Literal["max", "min"]
+    score: Callable[[NDArray[Any], NDArray[Any]], float]
+    scales: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("classification", "max", metrics.accuracy_score),
+    "balanced_accuracy": Metric("classification", "max", metrics.balanced_accuracy_score),
+    "f1_macro": Metric(
+        "classification", "max", lambda y, p: metrics.f1_score(y, p, average="macro")
+    ),
+    "rmse": Metric("regression", "min", metrics.root_mean_squared_error, scales=True),
+    "mae": Metric("regression", "min", metrics.mean_absolute_error, scales=True),
+    "r2": Metric("regression", "max", metrics.r2_score),
+}
+
+
+def resolve_metric(name: str | None, task: TaskType) -> str:
+    """Return the metric's name, the task's usual one for None.
+
+    Raises:
+        StudyError: It is unknown, or for the other task.
+    """
+    fitting = [known for known, metric in METRICS.items() if metric.task == task]
+    if name is None:
+        return "accuracy" if task == "classification" else "rmse"
+    if name not in fitting:
+        raise StudyError(f"metric '{name}' isn't one for {task}" + did_you_mean(name, fitting))
+    return name
+
+
+def loss_function(task: TaskType) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the mean loss of outputs (batch, outputs) against targets (batch,)."""
+    return functional.cross_entropy if task == "classification" else _squared_error
+
+
+def _squared_error(outputs: Tensor, target: Tensor) -> Tensor:
+    return functional.mse_loss(outputs.squeeze(-1), target)
+
+
+def score(
+    outputs: Tensor, target: Tensor, *, task: TaskType, metric: str, target_sd: float = 1.0
+) -> tuple[float, float]:
+    """Return (loss, metric) of a network's outputs.
+
+    Args:
+        outputs: (rows, outputs) logits, or the standardised prediction.
+        target: (rows,) class codes, or the standardised target.
+        task: The task.
+        metric: A name of :data:`METRICS`.
+        target_sd: Turns errors back into the target's unit.
+
+    Returns:
+        The metric is NaN where outputs aren't finite.
+    """
+    outputs = outputs.float().cpu()
+    target = target.cpu()
+    loss = float(loss_function(task)(outputs, target))
+    if not bool(torch.isfinite(outputs).all()):
+        return loss, math.nan
+    predictions = outputs.argmax(dim=1) if task == "classification" else outputs.squeeze(-1)
+    chosen = METRICS[metric]
+    with warnings.catch_warnings():
+        # A slice may lack a class that is predicted; scikit-learn then warns at each evaluation.
+        warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
+        value = float(chosen.score(target.numpy(), predictions.numpy()))
+    return loss, value * (target_sd if chosen.scales else 1.0)
+
+
+def mean_and_sd(values: list[float]) -> tuple[float, float]:
+    """Return mean and sample standard deviation; 0 for a single value."""
+    array = np.asarray(values)
+    return float(array.mean()), float(array.std(ddof=1)) if len(values) > 1 else 0.0

@@ -1,0 +1,275 @@
+"""The training loop: one network, one configuration, evaluated on the way, exactly resumable.
+
+The whole state is explicit: weights, best weights, optimizer, schedule, generators and the
+position in the data. A training that is interrupted and resumed gives the same numbers, on the
+CPU bit for bit, as one that ran through.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from search.data.batches import EpochOrder, Position, Resident, batches
+from search.errors import ModelError
+from search.task import ModelModule
+from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
+from search.training.optimizers import GradientRules, make_optimizer
+from search.training.pruning import Pruner, to_format
+from search.training.schedules import Schedule
+from search.training.scoring import loss_function, score
+from search.training.stopping import StoppingRules
+from search.trials import Evaluation
+
+EVAL_CHUNK = {"cpu": 1_000, "cuda": 16_384}
+INITIAL_ROWS = 1_000
+_CHECK_EVERY = 16  # steps between looks at the running loss: a look costs a wait for the GPU
+
+
+class NetworkSession:
+    """Trains the network that a model module builds.
+
+    Args:
+        job: What to train.
+        model: The module with ``build``.
+        data: Resident tensors.
+        rows: Which of its rows play which part.
+        state: What :meth:`state` returned in an earlier session.
+
+    Attributes:
+        evaluations: All so far, those of earlier sessions included.
+    """
+
+    def __init__(
+        self, job: Job, model: ModelModule, data: Resident, rows: Rows, state: Any = None
+    ) -> None:
+        torch.manual_seed(job.seed)
+        self.job = job
+        self.evaluations: list[Evaluation] = []
+        self._data, self._rows = data, rows.to(data.device)
+        self.module = build_network(model, job).to(data.device)
+        to_format(self.module, torch.channels_last)
+        self._pruner = Pruner(self.module, float(job.config.get("pruning_rate", 0.0)))
+        self._optimizer = make_optimizer(self.module, job.config)
+        self._gradient_rules = GradientRules(self.module, job.config)
+        self._batch_size = min(int(job.config.get("batch_size", 64)), len(rows.train))
+        num_steps = math.ceil(job.budget_samples / self._batch_size)
+        self._schedule = Schedule(self._optimizer, job.config, num_steps)
+        self._order = EpochOrder(len(rows.train), job.seed)
+        self._position = Position()
+        self._loss = loss_function(job.spec.task)
+        self._samples_seen = 0
+        self._train_seconds = self._eval_seconds = 0.0
+        self._best: dict[str, Tensor] = {}
+        self._best_sparsity = 0.0
+        self._ended: Outcome | None = None
+        self._running_loss = 0.0
+        if state is None:
+            initial = self._evaluate_rows(self._rows.validation[:INITIAL_ROWS])[0]
+            self._rules = StoppingRules(initial, job.budget_samples, job.early_stopping)
+        else:
+            self._load(state)
+
+    def run(self) -> Iterator[Evaluation]:
+        """Train on to the next evaluation point, yield the evaluation, and so on to the end.
+
+        Between two of them :meth:`state` may be taken. After the last, :meth:`outcome`.
+        """
+        while self._ended is None:
+            point = self.job.points[len(self.evaluations)]
+            self._train_to(point)
+            evaluation = self._evaluate(point)
+            self._judge(evaluation)
+            yield evaluation
+
+    def _judge(self, evaluation: Evaluation) -> None:
+        self.evaluations.append(evaluation)
+        diverged = self._rules.divergence(evaluation, self._running_loss)
+        if diverged is not None:
+            self._ended = Outcome("failed", diverged)
+            return
+        if self._rules.improved(evaluation):
+            self._best = copy.deepcopy(self.module.state_dict())
+            self._best_sparsity = self._pruner.sparsity
+        self._schedule.after_evaluation(evaluation.validation_loss)
+        if evaluation.point >= self.job.budget_samples:
+            self._ended = Outcome("completed", "trained for its whole budget")
+        elif self._schedule.at_floor:
+            self._ended = Outcome("completed", "the learning rate has come down to its floor")
+        else:
+            exhausted = self._rules.exhausted(evaluation)
+            self._ended = Outcome("completed", exhausted) if exhausted else None
+
+    def _train_to(self, point: int) -> None:
+        started = time.perf_counter()
+        self.module.train()
+        running = torch.zeros((), device=self._data.device)
+        stream = batches(self._order, self._position, self._batch_size)
+        for step, (indices, position) in enumerate(stream):
+            if self._samples_seen >= point:
+                break
+            running += self._step(self._rows.train[indices.to(self._data.device)])
+            self._samples_seen += len(indices)
+            self._position = position
+            if step % _CHECK_EVERY == 0 and not math.isfinite(float(running)):
+                break
+        self._running_loss = float(running)
+        self._pruner.advance(self._samples_seen / self.job.budget_samples)
+        self._train_seconds += time.perf_counter() - started
+
+    def _step(self, rows: Tensor) -> Tensor:
+        inputs, target = self._data.batch(rows)
+        self._optimizer.zero_grad(set_to_none=True)
+        with self._precision():
+            loss = self._loss(self.module(*inputs), target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._gradient_rules.apply()
+        self._optimizer.step()
+        self._schedule.after_step()
+        return loss.detach()
+
+    def _evaluate(self, point: int) -> Evaluation:
+        started = time.perf_counter()
+        train_loss, train_metric = self._evaluate_rows(self._rows.probe)
+        validation_loss, validation_metric = self._evaluate_rows(self._rows.validation)
+        self._eval_seconds += time.perf_counter() - started
+        return Evaluation(
+            trial_id=self.job.trial_id,
+            evaluation=len(self.evaluations) + 1,
+            point=point,
+            samples_seen=self._samples_seen,
+            train_loss=train_loss,
+            validation_loss=validation_loss,
+            train_metric=train_metric,
+            validation_metric=validation_metric,
+            learning_rate=self._schedule.learning_rate,
+            seconds=self._train_seconds + self._eval_seconds,
+        )
+
+    def _evaluate_rows(self, rows: Tensor) -> tuple[float, float]:
+        outputs, target = self.predict(rows)
+        job = self.job
+        return score(
+            outputs, target, task=job.spec.task, metric=job.metric, target_sd=job.target_sd
+        )
+
+    @torch.no_grad()
+    def predict(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs (rows, outputs) float32 and targets (rows,), in evaluation mode."""
+        self.module.eval()
+        outputs, targets = [], []
+        for chunk in torch.split(rows, EVAL_CHUNK[self._data.device.type]):
+            inputs, target = self._data.batch(chunk)
+            with self._precision():
+                outputs.append(self.module(*inputs).float())
+            targets.append(target)
+        return torch.cat(outputs), torch.cat(targets)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        """Mixed precision on GPUs that have bfloat16, float32 elsewhere."""
+        if self._data.device.type == "cuda" and torch.cuda.is_bf16_supported():
+            return torch.autocast("cuda", dtype=torch.bfloat16)
+        return nullcontext()
+
+    def outcome(self) -> Outcome:
+        """Return how it came out; evaluates the best checkpoint on the test rows, if any.
+
+        Afterwards the network holds the best checkpoint's weights.
+        """
+        outcome = self._ended or NOT_ENDED
+        if outcome.status != "completed":
+            return outcome
+        self.module.load_state_dict(self._best)
+        test = None if self._rows.test is None else self._evaluate_rows(self._rows.test)
+        return dataclasses.replace(outcome, test=test)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether :meth:`run` has nothing more to yield."""
+        return self._ended is not None
+
+    def vitals(self) -> Vitals:
+        """Return what it has cost so far."""
+        return Vitals(
+            train_seconds=self._train_seconds,
+            eval_seconds=self._eval_seconds,
+            num_parameters=sum(p.numel() for p in self.module.parameters()),
+            sparsity=self._best_sparsity,
+        )
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights on the CPU, pruning made permanent; ends the session."""
+        self._pruner.make_permanent()
+        return {
+            name: tensor.detach().cpu().contiguous()
+            for name, tensor in self.module.state_dict().items()
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a later session needs; the tensors are the live ones: save at once."""
+        return {
+            "module": self.module.state_dict(),
+            "best": self._best,
+            "best_sparsity": self._best_sparsity,
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "generators": generator_states(self._data.device),
+            "position": self._position.to_json(),
+            "samples_seen": self._samples_seen,
+            "seconds": (self._train_seconds, self._eval_seconds),
+            "rules": self._rules.to_json(),
+            "ended": self._ended,
+            "evaluations": self.evaluations,
+        }
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.module.load_state_dict(state["module"])
+        self._best = state["best"]
+        self._best_sparsity = state["best_sparsity"]
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._position = Position.from_json(state["position"])
+        self._samples_seen = state["samples_seen"]
+        self._train_seconds, self._eval_seconds = state["seconds"]
+        self._rules = StoppingRules(**state["rules"])
+        self._ended = state["ended"]
+        self.evaluations = list(state["evaluations"])
+        restore_generators(state["generators"], self._data.device)
+
+
+def build_network(model: ModelModule, job: Job) -> nn.Module:
+    """Build a job's network.
+
+    Raises:
+        ModelError: ``build`` returned something else.
+    """
+    assert model.build is not None
+    module = model.build(dict(job.config), job.spec)
+    if not isinstance(module, nn.Module):
+        raise ModelError(
+            f"model {model.path}: build() returned {type(module).__name__}, not a torch.nn.Module"
+        )
+    return module
+
+
+def generator_states(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of the generators that a training draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_generators(states: dict[str, Tensor], device: torch.device) -> None:
+    """Put the generators back where they were."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)

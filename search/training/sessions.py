@@ -1,0 +1,79 @@
+"""Opens a training session for a model, and keeps its state in a file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from search.data.batches import Resident
+from search.task import ModelModule
+from search.training.job import Job, Outcome, Rows, Vitals
+from search.training.own_loop import OwnLoopSession
+from search.training.session import NetworkSession
+from search.trials import Evaluation
+
+
+class Session(Protocol):
+    """A training that can be interrupted at each evaluation."""
+
+    evaluations: list[Evaluation]
+
+    def run(self) -> Iterator[Evaluation]:
+        """Train on, yielding evaluations."""
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a later session needs."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether :meth:`run` has nothing more to yield."""
+
+    def outcome(self) -> Outcome:
+        """Return how it came out."""
+
+    def vitals(self) -> Vitals:
+        """Return what it has cost so far."""
+
+
+def open_session(
+    job: Job, model: ModelModule, data: Resident, rows: Rows, state: Any = None
+) -> Session:
+    """Return a session of the bundled loop, or of the module's own.
+
+    Args:
+        job: What to train.
+        model: The model module; ``train`` goes before ``build``.
+        data: Resident tensors.
+        rows: Which of its rows play which part.
+        state: An earlier session's state, to go on from it.
+    """
+    kind = OwnLoopSession if model.train is not None else NetworkSession
+    return kind(job, model, data, rows, state)
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a session's state; a crash leaves the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def load_state(path: Path) -> dict[str, Any] | None:
+    """Read a session's state; None where there is none or it is damaged.
+
+    The file is the run's own: it may hold any picklable object of a loop of one's own.
+    """
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile):
+        return None
+    return state

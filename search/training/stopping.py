@@ -1,0 +1,70 @@
+"""When a training ends by itself: it diverged, or nothing has improved for long."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+from search.trials import Evaluation
+
+DIVERGED = 4.0
+"""Times the loss before the first step: a training above that has diverged."""
+PATIENCE = 1 / 3
+"""Of the budget without a better validation loss: early stopping."""
+
+
+@dataclass
+class StoppingRules:
+    """Watches the evaluations of one training.
+
+    Attributes:
+        initial_loss: Validation loss before the first step.
+        budget_samples: The trial's budget.
+        early_stopping: Whether patience ends it.
+        best_loss: The lowest validation loss so far.
+        best_point: Where it was.
+    """
+
+    initial_loss: float
+    budget_samples: int
+    early_stopping: bool
+    best_loss: float = math.inf
+    best_point: int = 0
+
+    def improved(self, evaluation: Evaluation) -> bool:
+        """Take in an evaluation; say whether it is the best so far."""
+        if not evaluation.validation_loss < self.best_loss:
+            return False
+        self.best_loss, self.best_point = evaluation.validation_loss, evaluation.point
+        return True
+
+    def divergence(self, evaluation: Evaluation, running_loss: float = 0.0) -> str | None:
+        """Return why the training has failed, or None.
+
+        Args:
+            evaluation: The newest.
+            running_loss: Sum of the batches' losses since the one before.
+        """
+        if not math.isfinite(running_loss):
+            return f"diverged: the loss of a training batch is {running_loss}"
+        for name in ("train_loss", "validation_loss"):
+            loss = getattr(evaluation, name)
+            if not math.isfinite(loss):
+                return f"diverged: {name.replace('_', ' ')} is {loss}"
+            if loss > DIVERGED * self.initial_loss:
+                return (
+                    f"diverged: {name.replace('_', ' ')} {loss:.4g} is above "
+                    f"{DIVERGED:g} x the initial {self.initial_loss:.4g}"
+                )
+        return None
+
+    def exhausted(self, evaluation: Evaluation) -> str | None:
+        """Return why the training has nothing more to give, or None."""
+        waited = evaluation.point - self.best_point
+        if self.early_stopping and waited >= PATIENCE * self.budget_samples:
+            return f"early stop: no better validation loss since {self.best_point} samples"
+        return None
+
+    def to_json(self) -> dict[str, float]:
+        """Return what a resumed training needs."""
+        return asdict(self)
