@@ -1,0 +1,225 @@
+"""Budgets: integer rungs in training samples, and how a time budget is spent on the phases."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from search.errors import StudyError
+from search.study import Study
+from search.trials import Speed
+
+MIN_SAMPLES = 20_000
+"""A full run is at least this long (where the data are few, that is many passes)."""
+DEFAULT_EPOCHS = 50.0
+MIN_STEPS_AT_FIRST_RUNG = 4
+MAX_EVALUATIONS = 100
+"""Of a trial, about: where there would be more, they lie further apart."""
+MAX_COST_RATIO = 2.0
+"""A configuration may take this many times its share of the confirm phase, not more."""
+REPORT_SECONDS = 6.0
+PHASE_START_SECONDS = 4.0
+COARSE_PASSES, FINE_PASSES = 2.0, 1.0
+"""Passes over a phase's subsample, as a multiple of the full run's passes over all rows.
+
+Up to 4 times a subsample ranks configurations as well as all the rows do; at 16 ranking
+collapses. Fine works on more rows, since regularisation doesn't transfer from few."""
+MIN_ROWS = 2_000
+"""Fewer rows than this aren't subsampled: they are soon overfitted, and save nothing."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Rungs that are exact integers: ``base``, ``base``·factor, … up to the full run.
+
+    Attributes:
+        base: The lowest rung in training samples.
+        factor: Each rung is this many times the one below.
+        num_rungs: How many.
+    """
+
+    base: int
+    factor: int
+    num_rungs: int
+
+    @classmethod
+    def below(cls, full: int, factor: int, num_rungs: int) -> Ladder:
+        """Return the ladder whose top is the largest one not above ``full``.
+
+        Raises:
+            StudyError: ``full`` is too short for so many rungs.
+        """
+        base = full // factor ** (num_rungs - 1)
+        if base < 2:
+            raise StudyError(
+                f"a full run of {full} training samples is too short for {num_rungs} rungs with "
+                f"factor {factor}: it needs {2 * factor ** (num_rungs - 1)}; raise "
+                "budget.full_epochs, or lower budget.num_rungs or budget.reduction_factor"
+            )
+        return cls(base, factor, num_rungs)
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """All rungs, rising; the last is the full run."""
+        return tuple(self.base * self.factor**level for level in range(self.num_rungs))
+
+    @property
+    def full(self) -> int:
+        """The full run in training samples."""
+        return self.rungs[-1]
+
+    @property
+    def coarse(self) -> tuple[int, ...]:
+        """The rungs of the coarse phase: all but the full run."""
+        return self.rungs[:-1]
+
+    @property
+    def fine(self) -> tuple[int, ...]:
+        """The rungs of the fine phase: the upper three."""
+        return self.rungs[-3:]
+
+    def evaluation_points(self, budget: int) -> tuple[int, ...]:
+        """Return where a trial of ``budget`` samples is evaluated.
+
+        At every multiple of the lowest rung (of a higher one where that would be too often),
+        with one more in the middle of the first, so that no trial is judged on a single
+        evaluation; every rung is among them.
+        """
+        step = next(rung for rung in self.rungs if budget <= MAX_EVALUATIONS * rung)
+        rungs = [rung for rung in self.rungs if rung < budget]
+        return tuple(sorted({max(1, self.base // 2), *rungs, *range(step, budget, step), budget}))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each phase may spend.
+
+    Attributes:
+        ladder: The rungs.
+        coarse_rows: Training rows in the coarse phase's subsample.
+        fine_rows: Likewise for the fine phase.
+        coarse_ends_at: Seconds of run time at which coarse ends; infinite without a time budget.
+        time_budget_s: The whole run's; infinite without one.
+        coarse_trials: Limit of the number of trials; None: time alone.
+        fine_trials: Likewise.
+        max_run_seconds: A full run may not take longer, or the proof wouldn't fit in.
+        slots: Trials at a time.
+    """
+
+    ladder: Ladder
+    coarse_rows: int
+    fine_rows: int
+    coarse_ends_at: float
+    time_budget_s: float
+    coarse_trials: int | None
+    fine_trials: int | None
+    max_run_seconds: float
+    slots: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values; what is unlimited is None."""
+        values = {**asdict(self), "rungs": self.ladder.rungs}
+        return {k: None if v == math.inf else v for k, v in values.items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Plan:
+        """Read what :meth:`to_json` wrote."""
+        unlimited = ("coarse_ends_at", "time_budget_s", "max_run_seconds")
+        fields = {name: values[name] for name in cls.__dataclass_fields__}
+        fields |= {name: math.inf for name in unlimited if fields[name] is None}
+        return cls(**{**fields, "ladder": Ladder(**fields["ladder"])})
+
+    def describe(self) -> str:
+        """Return the plan in a line."""
+        rungs = " / ".join(f"{rung:,}" for rung in self.ladder.rungs)
+        return (
+            f"rungs {rungs} training samples; coarse on {self.coarse_rows:,} rows, "
+            f"fine on {self.fine_rows:,}; {self.slots} trials at a time"
+        )
+
+    def confirm_seconds(self, full_run_seconds: list[float], num_seeds: int) -> float:
+        """Return the wall time of confirming configurations with these full-run times."""
+        work = num_seeds * sum(full_run_seconds)
+        longest = max(full_run_seconds, default=0.0)
+        spread = max(work / self.slots, longest)
+        # The last wave is seldom full.
+        return spread + longest * (1 - 1 / self.slots) / 2 + PHASE_START_SECONDS + REPORT_SECONDS
+
+
+def make_plan(study: Study, *, num_rows: int, speed: Speed, slots: int, elapsed: float) -> Plan:
+    """Divide the budget of a run between its phases.
+
+    Without a time budget the full run has ``full_epochs`` (50) passes, and coarse and fine
+    have as many trials as the study says (54 and 18). With one, the full run is what lets all
+    confirmation runs fit in their share of the time that is left.
+
+    Args:
+        study: The study.
+        num_rows: Training rows.
+        speed: What a step costs here.
+        slots: Trials at a time.
+        elapsed: Seconds of run time used up already.
+
+    Raises:
+        StudyError: The time budget is too small for one trial.
+    """
+    factor, num_rungs = study.budget.reduction_factor, study.budget.num_rungs
+    wanted = _full_samples(study, num_rows)
+    available = math.inf
+    if study.time_budget is not None:
+        available = study.time_budget - elapsed - REPORT_SECONDS - 3 * PHASE_START_SECONDS
+        affordable = _affordable_samples(study, available, speed, slots)
+        smallest = min(wanted, factor ** (num_rungs - 1) * 32 * MIN_STEPS_AT_FIRST_RUNG)
+        if study.budget.full_epochs is not None:
+            # Every trial would be too slow where even the measured default is.
+            smallest = max(smallest, math.ceil(wanted / MAX_COST_RATIO))
+        _check_affordable(study, smallest, affordable, speed)
+        wanted = min(wanted, affordable) if study.budget.full_epochs is None else wanted
+    ladder = Ladder.below(wanted, factor, num_rungs)
+    by_time = study.time_budget is not None
+    return Plan(
+        ladder=ladder,
+        coarse_rows=_rows(num_rows, ladder.coarse[-1] / ladder.full, COARSE_PASSES),
+        fine_rows=_rows(num_rows, 1.0, FINE_PASSES),
+        coarse_ends_at=elapsed + PHASE_START_SECONDS + study.coarse.share * available,
+        time_budget_s=study.time_budget or math.inf,
+        coarse_trials=study.coarse.num_trials or (None if by_time else 54),
+        fine_trials=study.fine.num_trials or (None if by_time else 18),
+        max_run_seconds=MAX_COST_RATIO * _run_seconds(study, available, slots),
+        slots=slots,
+    )
+
+
+def _full_samples(study: Study, num_rows: int) -> int:
+    if study.budget.full_epochs is not None:
+        return max(1, round(study.budget.full_epochs * num_rows))
+    return max(round(DEFAULT_EPOCHS * num_rows), MIN_SAMPLES)
+
+
+def _run_seconds(study: Study, available: float, slots: int) -> float:
+    """Return the wall time of one confirmation run if all of them fill their share."""
+    num_runs = (study.confirm.num_finalists + 1) * study.confirm.num_seeds
+    return study.confirm.share * available / math.ceil(num_runs / slots)
+
+
+def _affordable_samples(study: Study, available: float, speed: Speed, slots: int) -> int:
+    ladder = Ladder(2, study.budget.reduction_factor, study.budget.num_rungs)
+    evaluations = len(ladder.evaluation_points(ladder.full))
+    training = _run_seconds(study, available, slots) - evaluations * speed.eval_seconds
+    return int(training * speed.samples_per_second)
+
+
+def _check_affordable(study: Study, smallest: int, affordable: int, speed: Speed) -> None:
+    if affordable < smallest:
+        budget = study.time_budget or 0.0
+        raise StudyError(
+            f"time budget {budget:g} s is too small: one confirmation run gets "
+            f"{max(affordable, 0)} training samples at {speed.samples_per_second:.0f} samples/s "
+            f"and needs {smallest}; give more time, or fewer budget.full_epochs "
+            "or confirm.num_seeds"
+        )
+
+
+def _rows(num_rows: int, cost: float, passes: float) -> int:
+    return min(num_rows, max(MIN_ROWS, math.ceil(num_rows * cost / passes)))

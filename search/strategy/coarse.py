@@ -1,0 +1,84 @@
+"""The coarse phase: published defaults first, then scrambled Sobol points, under ASHA."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from search.space import Space
+from search.strategy.budget import Ladder
+from search.strategy.phase import Proposal, SearchPhase
+from search.task import Default
+
+_BLOCK = 8  # log2 of the number of points drawn at a time
+
+
+class CoarsePhase(SearchPhase):
+    """Wide and short.
+
+    Args:
+        space: The whole space.
+        defaults: Published configurations, tried first.
+        ladder: The rungs of the whole run; coarse uses all but the last.
+        num_trials: Limit of the number of trials; None: no limit.
+        seed: Seeds the Sobol scrambling and the trainings.
+        max_run_seconds: Stop a trial whose full run would take longer.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        defaults: Sequence[Default],
+        ladder: Ladder,
+        *,
+        num_trials: int | None,
+        seed: int,
+        max_run_seconds: float = math.inf,
+    ) -> None:
+        super().__init__(
+            "coarse",
+            space,
+            ladder,
+            ladder.coarse,
+            num_trials=num_trials,
+            seed=seed,
+            max_run_seconds=max_run_seconds,
+        )
+        self._defaults = [default for default in defaults if space.contains(default.config)]
+        self._sobol = SobolPoints(len(space.searched), seed)
+
+    def propose(self, number: int) -> Proposal:
+        """Return a default, or the Sobol point that follows."""
+        if number < len(self._defaults):
+            default = self._defaults[number]
+            return dict(default.config), f"default:{default.source}"
+        return self.space.from_unit(self._sobol[number - len(self._defaults)]), "sobol"
+
+
+class SobolPoints:
+    """A scrambled Sobol sequence (Owen, 1998) by index.
+
+    Args:
+        num_dimensions: Of the unit cube.
+        seed: Seeds the scrambling.
+    """
+
+    def __init__(self, num_dimensions: int, seed: int) -> None:
+        self._engine = (
+            qmc.Sobol(num_dimensions, scramble=True, seed=seed) if num_dimensions else None
+        )
+        self._points: NDArray[np.float64] = np.empty((0, num_dimensions))
+
+    def __getitem__(self, index: int) -> NDArray[np.float64]:
+        if self._engine is None:
+            return np.empty(0)
+        while index >= len(self._points):
+            # Whole powers of two keep the sequence balanced.
+            block = self._engine.random(max(len(self._points), 2**_BLOCK))
+            self._points = np.vstack([self._points, block])
+        point: NDArray[np.float64] = self._points[index]
+        return point

@@ -1,0 +1,143 @@
+"""The confirm phase: who is a finalist, and every finalist and the baseline over several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.space import Config
+from search.strategy.budget import Ladder, Plan
+from search.strategy.phase import PhaseStrategy, rank_records, trial_seed
+from search.task import Default
+from search.trials import History, Record, Trial
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration to be confirmed.
+
+    Attributes:
+        name: The trial that it comes from, or ``baseline``.
+        config: The configuration.
+        source: ``finalist:<trial>``, or ``baseline``.
+        why: On what it was chosen, in words.
+        seconds_per_sample: Of its training, evaluations included; None where it is unknown.
+    """
+
+    name: str
+    config: Config
+    source: str
+    why: str
+    seconds_per_sample: float | None
+
+
+class ConfirmPhase(PhaseStrategy):
+    """All candidates with the same seeds, seed by seed, without any stopping.
+
+    Args:
+        candidates: Finalists and baseline.
+        ladder: The rungs; each run is a full one.
+        num_seeds: Runs of each candidate.
+        seed: Seeds the runs: the n-th run of every candidate has the same seed.
+    """
+
+    def __init__(
+        self, candidates: Sequence[Candidate], ladder: Ladder, *, num_seeds: int, seed: int
+    ) -> None:
+        super().__init__("confirm", ladder)
+        seeds = [trial_seed(seed, 1_000_000 + number) for number in range(num_seeds)]
+        self._trials = [
+            Trial(
+                trial_id=f"x-{candidate.name}-s{number}",
+                phase="confirm",
+                source=candidate.source,
+                config=candidate.config,
+                seed=each,
+                budget_samples=ladder.full,
+                points=ladder.evaluation_points(ladder.full),
+            )
+            for number, each in enumerate(seeds)
+            for candidate in candidates
+        ]
+
+    @property
+    def num_trials(self) -> int:
+        """Candidates times seeds."""
+        return len(self._trials)
+
+    def ask(self) -> Trial | None:
+        """Return the next run; None when all were started."""
+        started = len(self.history)
+        return self._trials[started] if started < len(self._trials) else None
+
+
+def choose_candidates(
+    coarse: History,
+    fine: History,
+    defaults: Sequence[Default],
+    ladder: Ladder,
+    num_finalists: int,
+) -> list[Candidate]:
+    """Return the finalists, best first, then the baseline.
+
+    Finalists are the best different configurations of the fine phase, those that were trained
+    in full before the others; only where they are too few, coarse's best follow.
+
+    Args:
+        coarse: The coarse phase.
+        fine: The fine phase.
+        defaults: Published configurations; the one that did best in coarse is the baseline.
+        ladder: The rungs.
+        num_finalists: How many beside the baseline.
+    """
+    baseline = _baseline(coarse, defaults, ladder)
+    ranked = [*rank_records(fine, ladder.fine), *rank_records(coarse, ladder.coarse)]
+    taken = [baseline.config]
+    finalists: list[Candidate] = []
+    for record in ranked:
+        if len(finalists) < num_finalists and record.trial.config not in taken:
+            taken.append(record.trial.config)
+            finalists.append(_finalist(record, ladder))
+    return [*finalists, baseline]
+
+
+def _finalist(record: Record, ladder: Ladder) -> Candidate:
+    name = record.trial.trial_id
+    reached = record.evaluations[-1].point
+    why = f"{name}: validation loss {record.loss:.4g} after {reached} of {ladder.full} samples"
+    return Candidate(name, record.trial.config, f"finalist:{name}", why, _speed(record))
+
+
+def _baseline(coarse: History, defaults: Sequence[Default], ladder: Ladder) -> Candidate:
+    tried = [record for record in coarse if record.trial.source.startswith("default:")]
+    ranked = rank_records(tried, ladder.coarse)
+    if not ranked:
+        why = f"baseline: {defaults[0].source}; no published default reached a rung in coarse"
+        return Candidate(BASELINE, defaults[0].config, BASELINE, why, None)
+    best = ranked[0]
+    why = f"baseline: {best.trial.source.removeprefix('default:')}; the best published one"
+    return Candidate(BASELINE, best.trial.config, BASELINE, why, _speed(best))
+
+
+def _speed(record: Record) -> float:
+    last = record.evaluations[-1]
+    return last.seconds / last.point
+
+
+def reserve_seconds(
+    candidates: Sequence[Candidate], plan: Plan, num_runs: int, num_seeds: int
+) -> float:
+    """Return the wall time to be kept for confirming.
+
+    Args:
+        candidates: As they would be chosen now.
+        plan: The run's plan.
+        num_runs: How many there will be; those not known yet count as the slowest known.
+        num_seeds: Runs of each.
+    """
+    known = [c.seconds_per_sample for c in candidates if c.seconds_per_sample is not None]
+    full = [each * plan.ladder.full for each in known]
+    missing = [max(full, default=0.0)] * (num_runs - len(full))
+    return plan.confirm_seconds([*full, *missing], num_seeds)

@@ -1,0 +1,87 @@
+"""Which dimensions matter: permutation importance of a forest, with a bootstrap interval.
+
+A forest predicts the rank of a trial's loss from its configuration; a dimension's importance is
+the share of the explained variance that is lost when its column is shuffled (Breiman, 2001),
+on trials that the forest hasn't seen. Trials are resampled for the interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.inspection import permutation_importance
+
+from search.space import Config, Space
+
+MIN_TRIALS = 20
+_BOOTSTRAPS, _TREES, _REPEATS = 20, 30, 2
+_INACTIVE = -0.5  # away from every active value
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much a dimension matters.
+
+    Attributes:
+        name: The dimension.
+        value: Mean share of explained variance that is lost without it.
+        low: 5th percentile over the bootstraps.
+        high: 95th percentile.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def measure_importance(
+    space: Space, configs: Sequence[Config], losses: Sequence[float], *, seed: int
+) -> list[Importance]:
+    """Measure every searched dimension, most important first.
+
+    Args:
+        space: The space that the configurations come from.
+        configs: The trials' configurations.
+        losses: Their losses at one fidelity; infinite ones are the worst.
+        seed: Seeds forests and bootstraps.
+
+    Returns:
+        One entry a dimension; none with fewer than ``MIN_TRIALS`` trials, or where all losses
+        are the same.
+    """
+    if len(configs) < MIN_TRIALS or not space.searched or len(set(losses)) < 2:
+        return []
+    inputs = np.nan_to_num(np.stack([space.to_unit(c) for c in configs]), nan=_INACTIVE)
+    targets = rankdata(losses) / len(losses)
+    generator = np.random.default_rng(seed)
+    draws = np.stack([_one_bootstrap(inputs, targets, generator) for _ in range(_BOOTSTRAPS)])
+    low, high = np.percentile(draws, [5, 95], axis=0)
+    found = [
+        Importance(d.name, float(m), float(lo), float(hi))
+        for d, m, lo, hi in zip(space.searched, draws.mean(axis=0), low, high, strict=True)
+    ]
+    return sorted(found, key=lambda each: -each.value)
+
+
+def _one_bootstrap(
+    inputs: NDArray[np.float64], targets: NDArray[np.float64], generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the importances, shape (dimensions,), on the trials left out of a resample."""
+    rows = generator.integers(len(inputs), size=len(inputs))
+    out = np.setdiff1d(np.arange(len(inputs)), rows)
+    seed = int(generator.integers(2**31))
+    forest = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=seed, n_jobs=1)
+    forest.fit(inputs[rows], targets[rows])
+    result = permutation_importance(
+        forest, inputs[out], targets[out], n_repeats=_REPEATS, random_state=seed, n_jobs=1
+    )
+    # Divided by the variance of all targets, since that of a few left out is itself noisy.
+    scale = float(np.var(targets[out]) / np.var(targets))
+    importances: NDArray[np.float64] = np.maximum(result.importances_mean, 0.0) * scale
+    return importances

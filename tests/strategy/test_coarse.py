@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from scipy.stats import qmc
+from simulation import DEFAULTS, LADDER, SPACE, Simulation
+
+from search.space import Fixed, Space, apply_overrides
+from search.strategy.coarse import CoarsePhase, SobolPoints
+
+
+def phase(space: Space = SPACE, *, seed: int = 0, num_trials: int | None = 40) -> CoarsePhase:
+    return CoarsePhase(space, DEFAULTS, LADDER, num_trials=num_trials, seed=seed)
+
+
+def test_published_defaults_come_first_then_sobol_points() -> None:
+    made = phase()
+    Simulation(made).run(10_000)
+    trials = [record.trial for record in made.history]
+    assert [trial.config for trial in trials[:2]] == [default.config for default in DEFAULTS]
+    assert [trial.source for trial in trials[:2]] == ["default:a paper", "default:another paper"]
+    assert {trial.source for trial in trials[2:]} == {"sobol"}
+    assert [trial.trial_id for trial in trials] == [f"c{number:04d}" for number in range(40)]
+    for trial in trials:
+        SPACE.validate(trial.config)
+
+
+def test_a_default_outside_of_the_study_s_space_is_left_out() -> None:
+    narrowed = apply_overrides(SPACE, {"batch_size": {"values": [64, 128]}})
+    first, second = (phase(narrowed).propose(number) for number in range(2))
+    assert first == (DEFAULTS[0].config, "default:a paper")
+    assert second[1] == "sobol"
+    fixed = apply_overrides(SPACE, {"num_layers": {"value": 2}})
+    assert phase(fixed).propose(0)[1] == "sobol"
+    assert fixed.contains(phase(fixed).propose(0)[0])
+
+
+def test_proposals_do_not_share_a_configuration_with_the_defaults() -> None:
+    made = phase()
+    made.propose(0)[0]["num_layers"] = 99
+    assert DEFAULTS[0].config["num_layers"] == 1
+
+
+def test_points_are_seeded() -> None:
+    def points(seed: int) -> list[object]:
+        return [phase(seed=seed).propose(number)[0] for number in range(2, 12)]
+
+    assert points(1) == points(1) != points(2)
+
+
+def test_a_point_does_not_depend_on_which_were_asked_for_before() -> None:
+    forward = [SobolPoints(3, 5)[index].tolist() for index in (0, 300, 700)]
+    shared = SobolPoints(3, 5)
+    backward = [shared[index].tolist() for index in (700, 300, 0)]
+    assert backward[::-1] == forward
+
+
+def test_the_points_are_a_scrambled_sobol_sequence() -> None:
+    for seed in range(5):
+        points = SobolPoints(6, seed)
+        found = np.stack([points[index] for index in range(64)])
+        assert found.min() > 0
+        assert found.max() < 1
+        # Each half, quarter … of each axis has its share of the points.
+        for bins in (2, 4, 16, 64):
+            for axis in range(6):
+                counts = np.bincount((found[:, axis] * bins).astype(int), minlength=bins)
+                assert set(counts) == {64 // bins}
+        random = np.random.default_rng(seed).random((64, 6))
+        assert qmc.discrepancy(found) < 0.7 * qmc.discrepancy(random)
+    assert not np.allclose(SobolPoints(6, 0)[0], SobolPoints(6, 1)[0])
+
+
+def test_all_values_of_a_choice_are_tried_equally_often() -> None:
+    made = phase(num_trials=None)
+    sizes = [made.propose(2 + number)[0]["batch_size"] for number in range(64)]
+    assert [sizes.count(size) for size in (32, 64, 128, 256)] == [16] * 4
+
+
+@pytest.mark.parametrize("space", [Space([]), Space([Fixed(name="x", value=1)])])
+def test_an_empty_space_has_one_proposal(space: Space) -> None:
+    made = CoarsePhase(space, [], LADDER, num_trials=2, seed=0)
+    assert made.propose(0) == made.propose(1) == (space.from_unit([]), "sobol")
