@@ -1,0 +1,109 @@
+"""Ray Tune's searcher, scheduler and stopper as thin adapters around a :class:`PhaseDriver`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from ray.tune import Stopper
+from ray.tune.experiment import Trial as RayTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from search.execution.driver import Handout, PhaseDriver
+
+HANDOUT = "sieve_handout"
+"""The key beside the hyperparameters in Ray's config: the trial, as JSON."""
+EVENTS = "sieve_events"
+"""The key in a result: what the trial has to say, as JSON."""
+
+
+class _NotPickled:
+    """Ray pickles its collaborators with a tuner; the driver is of this process only."""
+
+    _driver: PhaseDriver | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_driver": None}
+
+    @property
+    def driver(self) -> PhaseDriver:
+        assert self._driver is not None
+        return self._driver
+
+
+class PhaseSearcher(_NotPickled, Searcher):  # type: ignore[misc]
+    """Hands out the trials that the driver hands out."""
+
+    def __init__(self, driver: PhaseDriver) -> None:
+        super().__init__(metric="validation_loss", mode="min")
+        self._driver = driver
+        self._ids: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next trial's config; None: none now; ``FINISHED``: none any more."""
+        handout = self.driver.next_trial()
+        if handout is None:
+            return Searcher.FINISHED if self.driver.finished else None
+        self._ids[trial_id] = handout.trial.trial_id
+        return {**handout.trial.config, HANDOUT: write_handout(handout)}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the driver of a trial that Ray gave up."""
+        if error and trial_id in self._ids:
+            reason = "its process died, or raised outside of training, more often than is retried"
+            self.driver.lost(self._ids[trial_id], reason)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the event log holds the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the event log holds the state."""
+
+
+class PhaseScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
+    """Stops the trials that the driver stops."""
+
+    def __init__(self, driver: PhaseDriver) -> None:
+        super().__init__()
+        self._driver = driver
+
+    def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
+        """Pass a report on and return the decision in Ray's words."""
+        decision = self.driver.report(trial_id_of(trial), result[EVENTS])
+        stop = decision.action == "stop"
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]
+    ) -> None:
+        """Take in a last report, which Ray doesn't pass to :meth:`on_trial_result`."""
+        self.driver.report(trial_id_of(trial), result[EVENTS])
+
+
+class InterruptStopper(_NotPickled, Stopper):  # type: ignore[misc]
+    """Ends the experiment when the run was asked to stop; every event is on disk already."""
+
+    def __init__(self, driver: PhaseDriver) -> None:
+        self._driver = driver
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Never by trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Say whether to end now."""
+        return self.driver.interrupted
+
+
+def write_handout(handout: Handout) -> str:
+    """Return a handout as JSON."""
+    return json.dumps({"trial": asdict(handout.trial), "reported": handout.reported})
+
+
+def trial_id_of(trial: RayTrial) -> str:
+    """Return our id of one of Ray's trials."""
+    return str(json.loads(trial.config[HANDOUT])["trial"]["trial_id"])

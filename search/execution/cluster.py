@@ -1,0 +1,107 @@
+"""Ray, started for one run or joined; what one trial gets of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from search.errors import StudyError
+from search.study import ResourcesSection
+
+_ENVIRONMENT = {
+    # Ours: the terminal shows the run, signals save it, events are its state.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Our event log restores a run; Ray's snapshots would only cost time.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+_LOCAL_ENVIRONMENT = {
+    # A cluster on loopback that lives as long as the run needs no token file in the home folder.
+    "RAY_AUTH_MODE": "disabled",
+}
+_STORE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class TrialResources:
+    """What one trial gets, and how many run at a time.
+
+    Attributes:
+        num_cpus: CPUs, and torch threads.
+        num_gpus: GPUs or a fraction of one.
+        slots: Trials at a time.
+    """
+
+    num_cpus: int
+    num_gpus: float
+    slots: int
+
+
+@contextmanager
+def connected(address: str | None, *, data_bytes: int) -> Iterator[None]:
+    """Start a local Ray for this run alone, or join the cluster at ``address``.
+
+    Args:
+        address: None: a local one, whatever else runs on the host; ``auto`` or ``host:port``.
+        data_bytes: Size of the data set, for the object store of a local one.
+
+    Raises:
+        StudyError: There is no cluster at ``address``.
+    """
+    os.environ.update({k: v for k, v in _ENVIRONMENT.items() if k not in os.environ})
+    if address is None:
+        os.environ.update({k: v for k, v in _LOCAL_ENVIRONMENT.items() if k not in os.environ})
+    import ray
+
+    try:
+        _start(address, data_bytes)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start(address: str | None, data_bytes: int) -> None:
+    import ray
+
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
+    if address is None:
+        store = _STORE_BYTES + 2 * data_bytes
+        ray.init(address="local", num_cpus=os.cpu_count(), object_store_memory=store, **quiet)
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except ConnectionError as error:
+        raise StudyError(
+            f"no Ray cluster at --address {address}; start one, or leave it out for a local run"
+        ) from error
+
+
+def trial_resources(section: ResourcesSection) -> TrialResources:
+    """Return what a trial gets on the connected cluster.
+
+    Raises:
+        StudyError: Not one trial fits.
+    """
+    import ray
+
+    total = ray.cluster_resources()
+    num_gpus = section.gpus_per_trial
+    if num_gpus is None:
+        num_gpus = 1.0 if total.get("GPU", 0) >= 1 else 0.0
+    slots = int(total.get("CPU", 0) // section.cpus_per_trial)
+    if num_gpus > 0:
+        slots = min(slots, int(total.get("GPU", 0) / num_gpus))
+    if slots < 1:
+        raise StudyError(
+            f"a trial with {section.cpus_per_trial} CPUs and {num_gpus:g} GPUs doesn't fit: "
+            f"the cluster has {total.get('CPU', 0):g} CPUs and {total.get('GPU', 0):g} GPUs"
+        )
+    return TrialResources(
+        section.cpus_per_trial, num_gpus, min(slots, section.max_concurrent or slots)
+    )

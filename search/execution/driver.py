@@ -1,0 +1,214 @@
+"""Drives a phase: hands its trials out, feeds reports in, and writes everything down.
+
+Ray's searcher and scheduler classes are thin adapters around one :class:`PhaseDriver`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from search.execution.clock import RunClock
+from search.rundir import RunDir
+from search.strategy.asha import CONTINUE, Decision
+from search.strategy.phase import PhaseStrategy
+from search.trials import Ending, Evaluation, Event, Status, Trial, event_from_json
+
+_TIME_UP = "the phase's time is up"
+
+
+class Observer(Protocol):
+    """Who is told what happens, for a display."""
+
+    def trial_started(self, trial_id: str, config: dict[str, Any], source: str, at: float) -> None:
+        """A trial was handed out."""
+
+    def trial_reported(
+        self,
+        trial_id: str,
+        samples_seen: int,
+        budget_samples: int,
+        train_loss: float,
+        validation_loss: float,
+        validation_metric: float,
+        at: float,
+    ) -> None:
+        """An evaluation came in."""
+
+    def trial_ended(self, trial_id: str, status: str, reason: str, at: float) -> None:
+        """A trial ended."""
+
+    def message(self, text: str, phase: str, at: float) -> None:
+        """Something else is worth a line."""
+
+
+@dataclass(frozen=True)
+class Handout:
+    """A trial to run.
+
+    Attributes:
+        trial: The trial.
+        reported: How many of its evaluations are known already, from an earlier session.
+    """
+
+    trial: Trial
+    reported: int
+
+
+class PhaseDriver:
+    """One phase of one run.
+
+    Args:
+        strategy: The phase; the events of earlier sessions are applied to it here.
+        run: Where events and decisions are written.
+        clock: The run's time.
+        slots: Trials at a time.
+        ends_at: When no more trials are started and running ones are stopped, in run time.
+        stop_requested: Whether somebody asked the run to stop.
+        observer: Who is told.
+        repair: Accept a damaged event log, keeping what stands before the damage.
+    """
+
+    def __init__(
+        self,
+        strategy: PhaseStrategy,
+        run: RunDir,
+        *,
+        clock: RunClock,
+        slots: int,
+        ends_at: Callable[[], float],
+        stop_requested: Callable[[], bool],
+        observer: Observer,
+        repair: bool = False,
+    ) -> None:
+        self.strategy = strategy
+        self.slots = slots
+        self._run = run
+        self._clock = clock
+        self._ends_at = ends_at
+        self._stop_requested = stop_requested
+        self._observer = observer
+        self._live: set[str] = set()
+        strategy.restore(run.events(strategy.phase, repair=repair))
+        self._again = [record.trial for record in strategy.history.running]
+        self._show_restored()
+
+    def _show_restored(self) -> None:
+        for record in self.strategy.history:
+            self._observe(record.trial)
+            for event in (*record.evaluations, record.ending):
+                if event is not None:
+                    self._observe(event)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to start."""
+        return self.interrupted or (not self._again and (self.time_up or self._exhausted))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._stop_requested()
+
+    @property
+    def time_up(self) -> bool:
+        """Whether the phase's time has ended and enough is known to end it."""
+        return self._clock.elapsed() >= self._ends_at() and self.strategy.has_enough
+
+    @property
+    def _exhausted(self) -> bool:
+        limit = self.strategy.num_trials
+        return limit is not None and len(self.strategy.history) >= limit
+
+    def next_trial(self) -> Handout | None:
+        """Return a trial to start now; None while no slot is free, or when none is left."""
+        if len(self._live) >= self.slots or self.finished:
+            return None
+        trial = self._again.pop(0) if self._again else self._ask()
+        if trial is None:
+            return None
+        self._live.add(trial.trial_id)
+        return Handout(trial, len(self.strategy.history[trial.trial_id].evaluations))
+
+    def _ask(self) -> Trial | None:
+        trial = self.strategy.ask()
+        if trial is not None:
+            self._apply(trial)
+        return trial
+
+    def report(self, trial_id: str, events: str) -> Decision:
+        """Take in what a trial sent, and decide on it.
+
+        Args:
+            trial_id: The trial.
+            events: JSON list of its evaluations and, when it ended, its ending; plus
+                ``vitals``, which an ending that is decided here needs.
+        """
+        decision = CONTINUE
+        received = json.loads(events)
+        for values in received["events"]:
+            decision = self._apply(event_from_json(values))
+            if decision.action == "stop":
+                break  # what a resumed trial sends after it is of no account
+        record = self.strategy.history[trial_id]
+        if record.ending is not None:
+            self._live.discard(trial_id)
+            return Decision("stop", record.ending.reason)
+        if decision.action == "continue" and self.time_up:
+            decision = Decision("stop", _TIME_UP)
+        if decision.action == "stop":
+            self._stop(trial_id, decision, received["vitals"])
+        return decision
+
+    def _stop(self, trial_id: str, decision: Decision, vitals: dict[str, Any]) -> None:
+        status: Status = "failed" if decision.failed else "stopped"
+        self._apply(Ending(trial_id, status, decision.reason, **vitals))
+        self._live.discard(trial_id)
+
+    def lost(self, trial_id: str, reason: str) -> None:
+        """Enter that a trial's process died too often; it counts as the worst."""
+        if self.strategy.history[trial_id].ending is None:
+            self._apply(Ending(trial_id, "failed", reason))
+            self._observer.message(f"{trial_id}: {reason}", self.strategy.phase, time.time())
+        self._live.discard(trial_id)
+
+    def _apply(self, event: Event) -> Decision:
+        at = self._clock.elapsed()
+        is_new = not isinstance(event, Evaluation) or event.evaluation > len(
+            self.strategy.history[event.trial_id].evaluations
+        )
+        if not is_new:
+            return CONTINUE
+        self._run.append_event(self.strategy.phase, event, elapsed=at)
+        decision = self.strategy.apply(event)
+        if decision.reason:
+            self._run.journal(
+                self.strategy.phase,
+                "stop" if decision.action == "stop" else "promote",
+                f"{event.trial_id}: {decision.reason}",
+                elapsed=at,
+                **decision.numbers,
+            )
+        self._observe(event)
+        return decision
+
+    def _observe(self, event: Event) -> None:
+        at = time.time()
+        if isinstance(event, Trial):
+            self._observer.trial_started(event.trial_id, event.config, event.source, at)
+        elif isinstance(event, Ending):
+            self._observer.trial_ended(event.trial_id, event.status, event.reason, at)
+        else:
+            budget = self.strategy.history[event.trial_id].trial.budget_samples
+            self._observer.trial_reported(
+                event.trial_id,
+                event.samples_seen,
+                budget,
+                event.train_loss,
+                event.validation_loss,
+                event.validation_metric,
+                at,
+            )

@@ -1,0 +1,48 @@
+"""Measures training speed on the cluster, with every slot busy."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import ray
+
+from search.data import Dataset
+from search.data.batches import Resident
+from search.execution.cluster import TrialResources
+from search.execution.trainable import PhaseContext, import_model
+from search.training.job import Rows, device_for
+from search.training.speed import measure_speed
+from search.training.threads import use_threads
+from search.trials import Speed
+
+
+def measure_cluster_speed(dataset: Any, context: PhaseContext, resources: TrialResources) -> Speed:
+    """Train the first published default for two seconds on every slot at once.
+
+    Args:
+        dataset: Reference to the data set in the object store.
+        context: The coarse phase's; its rungs don't matter yet.
+        resources: What a trial gets.
+
+    Returns:
+        The median over the slots.
+    """
+    task = ray.remote(_measure).options(
+        num_cpus=resources.num_cpus, num_gpus=resources.num_gpus, max_retries=2
+    )
+    reference = ray.put(context)
+    speeds: list[Speed] = ray.get([task.remote(dataset, reference) for _ in range(resources.slots)])
+    return Speed(
+        samples_per_second=statistics.median(each.samples_per_second for each in speeds),
+        eval_seconds=statistics.median(each.eval_seconds for each in speeds),
+    )
+
+
+def _measure(dataset: Dataset, context: PhaseContext) -> Speed:
+    use_threads(context.num_cpus)
+    model = import_model(context)
+    data = Resident(dataset, device_for(context.num_gpus))
+    rows = Rows.of(context.rows)
+    config = model.defaults(dataset.spec)[0].config
+    return measure_speed(model, config, dataset.spec, data, rows, metric=context.metric)

@@ -1,0 +1,253 @@
+"""What runs in Ray's worker processes: one training session, an evaluation a step.
+
+A trial's state is a file of its own beside the events, written by the trial at most every
+``checkpoint_interval_s``. Whoever runs the trial next (the same experiment after a crash, or a
+resumed run) finds it there, whatever Ray has kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray import tune
+from safetensors.torch import save_file
+
+from search.data import Dataset
+from search.data.batches import Resident
+from search.execution.adapters import EVENTS, HANDOUT
+from search.task import ModelModule, load_model
+from search.training.job import Job, Rows, device_for
+from search.training.session import NetworkSession
+from search.training.sessions import Session, load_state, open_session, save_state
+from search.training.threads import use_threads
+from search.trials import Ending, Evaluation, Trial, event_to_json
+
+
+@dataclass(frozen=True)
+class PhaseContext:
+    """What all trials of a phase share beside the data.
+
+    Attributes:
+        model_path: Import path or file of the model module.
+        search_path: Folders to import it from.
+        rows: Row numbers of the parts: ``train``, ``validation``, ``probe`` and, in confirm,
+            ``test``.
+        metric: Name of the metric.
+        trial_folder: Where the trials keep their state.
+        checkpoint_interval_s: Longest training time that a crash may cost.
+        early_stopping: Whether trials may end early.
+        num_cpus: CPUs of a trial.
+        num_gpus: GPUs of a trial.
+        keep_weights: Write the best checkpoint's weights when a trial completes.
+    """
+
+    model_path: str
+    search_path: tuple[str, ...]
+    rows: dict[str, NDArray[np.int64]]
+    metric: str
+    trial_folder: Path
+    checkpoint_interval_s: float
+    early_stopping: bool
+    num_cpus: int
+    num_gpus: float
+    keep_weights: bool
+
+
+STATE, WEIGHTS = "state.pt", "model.safetensors"
+_resident: tuple[str, Resident] | None = None
+_last_end: float | None = None
+
+
+class TrialTrainable(tune.Trainable):  # type: ignore[misc]
+    """Trains the trials of a phase, one after the other, in one process.
+
+    Attributes:
+        dataset: Reference to the data set in the object store.
+        context: Reference to the phase's context.
+    """
+
+    dataset: Any = None
+    context: Any = None
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Take up a trial."""
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up another trial in the same process."""
+        self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._entered = time.time()
+        handout = json.loads(config[HANDOUT])
+        self._trial = Trial(**handout["trial"])
+        self._context: PhaseContext = ray.get(self.context)
+        self._folder = self._context.trial_folder / self._trial.trial_id
+        self._reported: int = handout["reported"]
+        self._session: Session | None = None
+        self._stream: Iterator[Evaluation] | None = None
+        self._saved_at = 0.0
+        self._start_seconds: float | None = None
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next evaluation; failures of the training become its ending."""
+        global _last_end
+        try:
+            result = self._step()
+        except Exception as error:
+            if isinstance(error, RuntimeError) and "CUDA error" in str(error):
+                raise  # the process is lost with its context: Ray starts a new one
+            result = self._result([], self._failure(error))
+        _last_end = time.time()
+        return result
+
+    def _step(self) -> dict[str, Any]:
+        if self._session is None:
+            self._session = self._open()
+        assert self._stream is not None
+        # An earlier process may have got further than was reported.
+        new = self._session.evaluations[self._reported :]
+        if not new and not self._session.has_ended:
+            new = list(itertools.islice(self._stream, 1))
+        self._reported += len(new)
+        ended = self._session.has_ended
+        self._save_when_due(ended)
+        return self._result(new, self._ending() if ended else None)
+
+    def _open(self) -> Session:
+        context, trial = self._context, self._trial
+        use_threads(context.num_cpus)
+        dataset, data = self._resident_data()
+        job = make_job(trial, context, dataset)
+        rows = Rows.of(context.rows)
+        state = load_state(self._folder / STATE)
+        session = open_session(job, import_model(context), data, rows, state)
+        self._stream = session.run()
+        began = time.time()
+        self._start_seconds = None if _last_end is None else began - _last_end
+        self._saved_at = _spent(session)
+        return session
+
+    def _resident_data(self) -> tuple[Dataset, Resident]:
+        global _resident
+        key = self.dataset.hex()
+        dataset: Dataset = ray.get(self.dataset)
+        if _resident is None or _resident[0] != key:
+            device = device_for(self._context.num_gpus)
+            _resident = (key, Resident(dataset, device))
+        return dataset, _resident[1]
+
+    def _save_when_due(self, ended: bool) -> None:
+        assert self._session is not None
+        spent = _spent(self._session)
+        if ended or spent - self._saved_at >= self._context.checkpoint_interval_s:
+            save_state(self._folder / STATE, self._session.state())
+            self._saved_at = spent
+
+    def _ending(self) -> Ending:
+        assert self._session is not None
+        outcome = self._session.outcome()
+        if self._context.keep_weights and isinstance(self._session, NetworkSession):
+            temporary = self._folder / f".{WEIGHTS}.{os.getpid()}.tmp"
+            save_file(self._session.weights(), temporary)
+            os.replace(temporary, self._folder / WEIGHTS)
+        loss, metric = outcome.test or (None, None)
+        return Ending(
+            trial_id=self._trial.trial_id,
+            status=outcome.status,
+            reason=outcome.reason,
+            test_loss=loss,
+            test_metric=metric,
+            **self._vitals(),
+        )
+
+    def _failure(self, error: Exception) -> Ending:
+        return Ending(
+            trial_id=self._trial.trial_id,
+            status="failed",
+            reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            error=traceback.format_exc(),
+            **self._vitals(),
+        )
+
+    def _vitals(self) -> dict[str, Any]:
+        vitals = {} if self._session is None else asdict(self._session.vitals())
+        now = time.time()
+        clock = {"started_at": self._entered, "ended_at": now, "start_seconds": self._start_seconds}
+        return {**vitals, **clock}
+
+    def _result(self, new: list[Evaluation], ending: Ending | None) -> dict[str, Any]:
+        events = [event_to_json(each) for each in (*new, *((ending,) if ending else ()))]
+        shown = asdict(new[-1]) if new else {"validation_loss": float("nan"), "samples_seen": 0}
+        return {
+            **{name: value for name, value in shown.items() if not isinstance(value, str)},
+            "timesteps_total": shown["samples_seen"],  # TensorBoard's horizontal axis
+            "done": ending is not None,
+            EVENTS: json.dumps({"events": events, "vitals": self._vitals()}),
+        }
+
+    def cleanup(self) -> None:
+        """Let go of the session and its memory."""
+        self._session = self._stream = None
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: the trial's state is its own file."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: the trial's state is its own file."""
+
+
+def make_trainable(dataset: Any, context: Any) -> type[TrialTrainable]:
+    """Return the trainable of a phase.
+
+    Args:
+        dataset: Reference to the data set.
+        context: Reference to the :class:`PhaseContext`.
+    """
+    return type("TrialTrainable", (TrialTrainable,), {"dataset": dataset, "context": context})
+
+
+def import_model(context: PhaseContext) -> ModelModule:
+    """Load the phase's model module in this process."""
+    sys.path[:0] = [folder for folder in context.search_path if folder not in sys.path]
+    return load_model(context.model_path)
+
+
+def make_job(trial: Trial, context: PhaseContext, dataset: Dataset) -> Job:
+    """Return what a trial trains."""
+    return Job(
+        trial_id=trial.trial_id,
+        config=trial.config,
+        spec=dataset.spec,
+        seed=trial.seed,
+        budget_samples=trial.budget_samples,
+        points=trial.points,
+        metric=context.metric,
+        target_sd=dataset.preparation.target_scale[1],
+        early_stopping=context.early_stopping,
+    )
+
+
+def remove_state(folder: Path) -> None:
+    """Delete an ended trial's state file."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / STATE).unlink()
+
+
+def _spent(session: Session) -> float:
+    vitals = session.vitals()
+    return vitals.train_seconds + vitals.eval_seconds
