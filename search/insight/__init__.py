@@ -1,0 +1,1 @@
+"""What the numbers say: tables of trials, comparisons with intervals, the result."""

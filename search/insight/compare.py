@@ -1,0 +1,118 @@
+"""Is the winner better than the baseline? Paired by seed, with an interval, ties called ties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import ttest_rel
+
+Verdict = Literal["better", "tie", "worse"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Some runs' values.
+
+    Attributes:
+        mean: Their mean; NaN without any.
+        sd: Their sample standard deviation; 0 for one.
+        n: How many.
+        per_seed: The values in the order of the seeds.
+    """
+
+    mean: float
+    sd: float
+    n: int
+    per_seed: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Summary:
+        """Summarise values."""
+        if not values:
+            return cls(math.nan, math.nan, 0, ())
+        sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        return cls(float(np.mean(values)), sd, len(values), tuple(values))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The winner against the baseline, on the test rows.
+
+    Attributes:
+        difference: Mean of winner minus baseline, in the metric's unit.
+        ci95: 95 % interval of that mean, by Student's t over the paired seeds; None with
+            fewer than two pairs.
+        p_value: Of the two-sided paired t-test; None likewise.
+        verdict: ``better`` or ``worse`` where the interval leaves out 0, else ``tie``.
+        statement: All of it in words.
+    """
+
+    difference: float
+    ci95: tuple[float, float] | None
+    p_value: float | None
+    verdict: Verdict
+    statement: str
+
+
+def compare(
+    winner: Mapping[int, float],
+    baseline: Mapping[int, float],
+    *,
+    metric: str,
+    mode: Literal["max", "min"],
+) -> Comparison:
+    """Compare two configurations' test values.
+
+    The interval is that of the training noise (initialisation, order, dropout), not of the
+    choice of test rows.
+
+    Args:
+        winner: Seed to value.
+        baseline: Likewise; only seeds that both have are compared.
+        metric: Its name, for the words.
+        mode: ``max`` where more is better.
+    """
+    seeds = [seed for seed in winner if seed in baseline]
+    first = np.array([winner[seed] for seed in seeds])
+    second = np.array([baseline[seed] for seed in seeds])
+    if len(seeds) < 2:
+        statement = "No evidence of improvement: fewer than two seeds of both were completed."
+        difference = float(np.mean(first - second)) if seeds else math.nan
+        return Comparison(difference, None, None, "tie", statement)
+    difference, low, high, p_value = _paired(first - second, first, second)
+    verdict = _verdict(low, high, mode)
+    statement = _statement(verdict, difference, (low, high), metric, len(seeds))
+    return Comparison(difference, (low, high), p_value, verdict, statement)
+
+
+def _paired(
+    differences: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> tuple[float, float, float, float]:
+    mean = float(differences.mean())
+    if np.ptp(differences) < 1e-12:  # the same in every seed: Student's t has no spread
+        return mean, mean, mean, 0.0 if abs(mean) > 1e-12 else 1.0
+    test = ttest_rel(first, second)
+    interval = test.confidence_interval(0.95)
+    return mean, float(interval.low), float(interval.high), float(test.pvalue)
+
+
+def _verdict(low: float, high: float, mode: Literal["max", "min"]) -> Verdict:
+    if low <= 0 <= high:
+        return "tie"
+    return "better" if (low > 0) == (mode == "max") else "worse"
+
+
+def _statement(
+    verdict: Verdict, difference: float, ci95: tuple[float, float], metric: str, n: int
+) -> str:
+    interval = f"{difference:+.4g} {metric} (95 % interval {ci95[0]:+.4g} to {ci95[1]:+.4g})"
+    over = f"over {n} seeds on the test rows"
+    if verdict == "better":
+        return f"Better than the published default: {interval} {over}."
+    if verdict == "worse":
+        return f"Worse than the published default: {interval} {over}. Keep the default."
+    return f"No evidence of improvement over the published default: {interval} {over}."

@@ -1,0 +1,38 @@
+"""What to look at when nothing converged (the tuning guide's rule G19)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from search.trials import History
+
+
+def explain_nothing_converged(history: History) -> str:
+    """Return in a line how the trials ended, and where to look.
+
+    Args:
+        history: A phase without a single usable trial.
+    """
+    endings = [record.ending for record in history.ended if record.ending is not None]
+    if not endings:
+        return "no trial was judged before the time was up; give more time"
+    counts = Counter(_kind(each.reason) for each in endings)
+    reasons = "; ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
+    raised = any(each.error for each in endings)
+    where = (
+        "the model raises: run 'sieve check-model' on it"
+        if raised
+        else "check the model (a ReLU or softmax on the output?), the label, and the ranges of "
+        "the learning rates"
+    )
+    return f"nothing converged in {history_phase(history)}: {reasons}; {where}"
+
+
+def history_phase(history: History) -> str:
+    """Return the phase of a history's trials."""
+    return next((record.trial.phase for record in history), "the search")
+
+
+def _kind(reason: str) -> str:
+    """Cut the numbers off a reason, so that like reasons count together."""
+    return reason.split(" is above")[0] if "diverged" in reason else reason

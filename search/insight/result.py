@@ -1,0 +1,180 @@
+"""``result.json``: the winner, the proof, and what it cost."""
+
+from __future__ import annotations
+
+import math
+import platform
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+from search.insight.compare import Comparison, Summary, compare
+from search.trials import History, Phase, Record
+
+_PACKAGES = ("ray", "torch", "hyperopt", "pyarrow", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """One configuration's runs in the confirm phase.
+
+    Attributes:
+        name: The trial that it was found as, or ``baseline``.
+        records: Its completed runs, in the order of the seeds.
+        failed: How many of its runs failed.
+    """
+
+    name: str
+    records: tuple[Record, ...]
+    failed: int
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration; empty without a completed run."""
+        return dict(self.records[0].trial.config) if self.records else {}
+
+    @property
+    def validation(self) -> Summary:
+        """The metric on the validation rows at the best checkpoints."""
+        return Summary.of([r.best.validation_metric for r in self.records if r.best is not None])
+
+    @property
+    def test_by_seed(self) -> dict[int, float]:
+        """Seed to the metric on the test rows."""
+        endings = [(r.trial.seed, r.ending) for r in self.records]
+        return {s: e.test_metric for s, e in endings if e and e.test_metric is not None}
+
+    @property
+    def best_run(self) -> str:
+        """The run with the lowest validation loss."""
+        return min(self.records, key=lambda record: record.loss).trial.trial_id
+
+    def to_json(self) -> dict[str, Any]:
+        """Return config, trial, validation and test as in ``result.json``."""
+        test = Summary.of(list(self.test_by_seed.values()))
+        validation = asdict(self.validation)
+        del validation["per_seed"]
+        return {
+            "config": self.config,
+            "trial_id": self.name,
+            "validation": validation,
+            "test": asdict(test),
+            "failed": self.failed,
+        }
+
+
+def group_confirmed(history: History) -> list[Confirmed]:
+    """Group the confirm phase's runs by configuration, in the order of their start."""
+    groups: dict[str, list[Record]] = {}
+    for record in history:
+        groups.setdefault(record.trial.source, []).append(record)
+    return [_confirmed(source, records) for source, records in groups.items()]
+
+
+def _confirmed(source: str, records: list[Record]) -> Confirmed:
+    completed = [r for r in records if r.ending is not None and r.ending.status == "completed"]
+    name = source.removeprefix("finalist:")
+    return Confirmed(name, tuple(completed), len(records) - len(completed))
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The outcome of the confirm phase.
+
+    Attributes:
+        winner: What to use: the best on validation, which may be the baseline itself.
+        baseline: The published default.
+        finalists: All that were found, best on validation first.
+        comparison: The best finalist against the baseline.
+    """
+
+    winner: Confirmed
+    baseline: Confirmed
+    finalists: tuple[Confirmed, ...]
+    comparison: Comparison
+
+    def to_json(self) -> dict[str, Any]:
+        """Return winner, baseline, comparison and finalists as in ``result.json``."""
+        source = self.baseline.records[0].trial.source if self.baseline.records else ""
+        return {
+            "winner": self.winner.to_json(),
+            "baseline": {**self.baseline.to_json(), "source": source},
+            "comparison": asdict(self.comparison),
+            "finalists": [each.to_json() for each in self.finalists],
+        }
+
+
+def prove(confirmed: list[Confirmed], *, metric: str, mode: Literal["max", "min"]) -> Proof | None:
+    """Choose the winner on validation and compare on test; None if no run was completed.
+
+    Args:
+        confirmed: Finalists and baseline.
+        metric: The study's metric.
+        mode: ``max`` where more is better.
+    """
+    sign = -1.0 if mode == "max" else 1.0
+    usable = [each for each in confirmed if each.records]
+    ranked = sorted(usable, key=lambda each: sign * each.validation.mean)
+    if not ranked:
+        return None
+    finalists = tuple(each for each in ranked if each.name != "baseline")
+    baseline = next((c for c in confirmed if c.name == "baseline"), Confirmed("baseline", (), 0))
+    best = finalists[0] if finalists else baseline
+    comparison = compare(best.test_by_seed, baseline.test_by_seed, metric=metric, mode=mode)
+    winner = ranked[0]
+    if comparison.verdict == "worse" and baseline.records:
+        winner = baseline
+    return Proof(winner, baseline, finalists, comparison)
+
+
+def phase_cost(history: History, *, wall_seconds: float, full: int, slots: int) -> dict[str, Any]:
+    """Return what a phase cost.
+
+    Args:
+        history: The phase.
+        wall_seconds: From its first event to its last.
+        full: Training samples of a full run.
+        slots: Trials at a time.
+
+    Returns:
+        ``training_share`` is the share of the slots' wall time spent in training steps and
+        evaluations; ``trial_start_seconds`` the median time from a process's last report of
+        one trial to the first step of the next.
+    """
+    seconds = sum(record.seconds for record in history)
+    starts = [r.ending.start_seconds for r in history.ended if r.ending]
+    known = [start for start in starts if start is not None]
+    return {
+        "samples_seen": history.samples_seen,
+        "trial_seconds": seconds,
+        "wall_seconds": wall_seconds,
+        "full_run_equivalents": history.samples_seen / full,
+        "slots": slots,
+        "training_share": seconds / (slots * wall_seconds) if wall_seconds > 0 else math.nan,
+        "trial_start_seconds": statistics.median(known) if known else None,
+    }
+
+
+def total_cost(phases: Iterable[Mapping[str, Any]], *, wall_seconds: float) -> dict[str, Any]:
+    """Add the phases' costs up; the wall time is the whole run's."""
+    phases = list(phases)
+    added = ("samples_seen", "trial_seconds", "full_run_equivalents")
+    total: dict[str, Any] = {name: sum(each[name] for each in phases) for name in added}
+    return total | {"wall_seconds": wall_seconds}
+
+
+def count_trials(histories: Mapping[Phase, History]) -> dict[str, int]:
+    """Count trials by phase, and those stopped and failed in all."""
+    endings = [r.ending for h in histories.values() for r in h.ended if r.ending is not None]
+    return {
+        **{phase: len(history) for phase, history in histories.items()},
+        "stopped": sum(each.status == "stopped" for each in endings),
+        "failed": sum(each.status == "failed" for each in endings),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of what the numbers depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
