@@ -1,0 +1,11 @@
+"""What people see of a run: the live display, the closing summary and ``report.html``.
+
+>>> from search.report import Progress, make_display, print_summary, write_report
+"""
+
+from search.report.console import Display, make_display
+from search.report.html import write_report
+from search.report.progress import Progress
+from search.report.summary import print_summary
+
+__all__ = ["Display", "Progress", "make_display", "print_summary", "write_report"]

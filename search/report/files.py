@@ -1,0 +1,206 @@
+"""What the report reads of a run directory, as plain records; missing files are no error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from search.errors import RunDirError
+
+PHASES = ("coarse", "fine", "confirm")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One evaluation of a trial; values that weren't finite are NaN or infinite."""
+
+    samples_seen: int
+    train_loss: float
+    validation_loss: float
+    train_metric: float
+    validation_metric: float
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One row of ``trials.parquet`` with its evaluations of ``curves.parquet``.
+
+    ``status`` is ``completed``, ``stopped``, ``failed``, or ``unfinished`` when the phase ended
+    before the trial did. Numbers that aren't known are NaN.
+    """
+
+    trial_id: str
+    phase: str
+    source: str
+    config: dict[str, Any]
+    status: str
+    reason: str
+    seed: int
+    samples_seen: int
+    best_validation_loss: float
+    best_validation_metric: float
+    best_samples: int
+    test_loss: float
+    test_metric: float
+    train_seconds: float
+    eval_seconds: float
+    start_seconds: float
+    started_at: float
+    ended_at: float
+    points: tuple[Point, ...] = ()
+
+    @property
+    def loss(self) -> float:
+        """Best validation loss; infinity for a failed trial or one without a finite loss."""
+        good = self.status != "failed" and math.isfinite(self.best_validation_loss)
+        return self.best_validation_loss if good else math.inf
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory's content.
+
+    Attributes:
+        path: The directory.
+        trials: All phases' trials, in the phases' order, then as written.
+        spaces: ``space/N.json`` by rising N.
+        journal: The journal's lines.
+        result: ``result.json``; empty when the run didn't reach its end.
+        provenance: ``provenance.json``; may be empty.
+        study: ``study.json``; may be empty.
+    """
+
+    path: Path
+    trials: tuple[TrialRecord, ...]
+    spaces: tuple[dict[str, Any], ...]
+    journal: tuple[dict[str, Any], ...]
+    result: dict[str, Any]
+    provenance: dict[str, Any]
+    study: dict[str, Any]
+
+    def of_phase(self, phase: str) -> list[TrialRecord]:
+        """Return the trials of a phase; none when it hasn't been reached."""
+        return [trial for trial in self.trials if trial.phase == phase]
+
+    @cached_property
+    def metric(self) -> str:
+        """The metric's name, ``metric`` where no file says it."""
+        return str(self.result.get("metric") or _named(self.study, "metric") or "metric")
+
+    @cached_property
+    def mode(self) -> str:
+        """``max`` or ``min``: which of the metric's values are better."""
+        return str(self.result.get("mode") or _named(self.study, "mode") or "max")
+
+    @cached_property
+    def space_before(self) -> dict[str, Any] | None:
+        """The space that coarse searched first."""
+        return next((space for space in self.spaces if space.get("phase") == "coarse"), None)
+
+    @cached_property
+    def space_after(self) -> dict[str, Any] | None:
+        """The space that fine searched last."""
+        fine = [space for space in self.spaces if space.get("phase") == "fine"]
+        return fine[-1] if fine else None
+
+
+def read_run(run_dir: Path) -> Run:
+    """Read what there is of a run.
+
+    Args:
+        run_dir: The run directory.
+
+    Raises:
+        RunDirError: There is no such folder, nothing of a run in it, or a file is damaged.
+    """
+    if not run_dir.is_dir():
+        raise RunDirError(f"no run directory '{run_dir}'; give the folder that the run wrote")
+    run = Run(
+        path=run_dir,
+        trials=tuple(trial for phase in PHASES for trial in _read_phase(run_dir, phase)),
+        spaces=tuple(_read_spaces(run_dir / "space")),
+        journal=tuple(_read_lines(run_dir / "journal.jsonl")),
+        result=_read_json(run_dir / "result.json"),
+        provenance=_read_json(run_dir / "provenance.json"),
+        study=_read_json(run_dir / "study.json"),
+    )
+    if not (run.trials or run.spaces or run.journal or run.result or run.study):
+        raise RunDirError(f"'{run_dir}' holds nothing of a run; give the folder that the run wrote")
+    return run
+
+
+def _named(study: dict[str, Any], key: str) -> str | None:
+    """Find the first text under ``key`` in the study, at any depth."""
+    if isinstance(study.get(key), str):
+        return str(study[key])
+    parts = (part for part in study.values() if isinstance(part, dict))
+    return next((found for part in parts if (found := _named(part, key))), None)
+
+
+def _read_phase(run_dir: Path, phase: str) -> list[TrialRecord]:
+    points: dict[str, list[Point]] = {}
+    for row in _read_parquet(run_dir / phase / "curves.parquet", "evaluation"):
+        point = Point(int(row["samples_seen"]), *(_real(row[f.name]) for f in fields(Point)[1:]))
+        points.setdefault(row["trial_id"], []).append(point)
+    rows = _read_parquet(run_dir / phase / "trials.parquet")
+    return [_trial(row, tuple(points.get(row["trial_id"], ()))) for row in rows]
+
+
+def _trial(row: dict[str, Any], points: tuple[Point, ...]) -> TrialRecord:
+    values: dict[str, Any] = {"points": points, "config": json.loads(row["config"])}
+    for each in fields(TrialRecord):
+        if each.name not in values:
+            given = row.get(each.name)
+            values[each.name] = _real(given) if each.type == "float" else given
+    values["status"] = values["status"] or "unfinished"
+    values["reason"] = values["reason"] or ""
+    return TrialRecord(**values)
+
+
+def _real(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _read_parquet(path: Path, order: str | None = None) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise RunDirError(f"{path} can't be read ({error}); delete it to leave it out") from error
+    rows: list[dict[str, Any]] = (table.sort_by(order) if order else table).to_pylist()
+    return rows
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunDirError(f"{path} is no JSON ({error}); delete it to leave it out") from error
+    return values
+
+
+def _read_spaces(folder: Path) -> list[dict[str, Any]]:
+    numbered = [path for path in folder.glob("*.json") if path.stem.isdigit()]
+    return [_read_json(path) for path in sorted(numbered, key=lambda path: int(path.stem))]
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read JSON lines; those that a crash cut off are left out."""
+    if not path.is_file():
+        return []
+    read: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            read.append(json.loads(line))
+    return [entry for entry in read if isinstance(entry, dict) and "time" in entry]

@@ -1,0 +1,281 @@
+"""The page as a whole: what it holds, what it must not fetch, and how it is drawn."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pyarrow.parquet as pq
+import pytest
+
+from search.errors import RunDirError
+from search.report import write_report
+from search.report.files import read_run
+from search.report.html import flat, render
+
+SECTIONS = (
+    "configuration",
+    "confirmation",
+    "training",
+    "trials",
+    "space",
+    "cost",
+    "journal",
+    "provenance",
+)
+
+
+class Page(HTMLParser):
+    """Collects the sections' texts, the resources, the figures and the headings."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.sections, self.fetched, self.figures, self.scripts = {}, [], [], 0
+        self.section, self.kind, self.title = None, None, ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.kind = values.get("type", tag) if tag == "script" else tag
+        self.scripts += tag == "script" and "type" not in values
+        if tag == "section":
+            self.section = values["id"]
+            self.sections[self.section] = ""
+        if tag == "script" and "type" in values:
+            self.figures.append("")
+        self.fetched += [values[name] for name in ("src", "href", "action") if name in values]
+
+    def handle_endtag(self, tag):
+        self.kind = None if tag in ("script", "style") else self.kind
+        if tag == "section":
+            self.section = None
+
+    def handle_data(self, data):
+        if self.kind == "application/json":
+            self.figures[-1] += data
+        elif self.kind not in ("script", "style"):
+            if self.kind == "h1":
+                self.title += data
+            if self.section is not None:
+                self.sections[self.section] += data
+
+    def words(self, section):
+        return " ".join(self.sections[section].split())
+
+
+@pytest.fixture(scope="module")
+def page(run_dir):
+    return Page(render(read_run(run_dir)))
+
+
+@pytest.fixture(scope="module")
+def half(coarse_dir):
+    return Page(render(read_run(coarse_dir)))
+
+
+def test_write_report_leaves_one_small_file(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run")
+    target = write_report(run_dir)
+    assert target == run_dir / "report.html"
+    assert 1_000_000 < target.stat().st_size < 8_000_000
+    assert not list(run_dir.glob(".report*"))
+
+
+def test_nothing_is_fetched_from_outside(page):
+    assert page.fetched
+    assert all(each.startswith(("#", "data:")) for each in page.fetched)
+    assert page.scripts == 2  # plotly once, the page's own once
+
+
+def test_style_loads_nothing(run_dir):
+    text = render(read_run(run_dir))
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_all_sections_in_order_and_nothing_left_out(page):
+    assert tuple(page.sections) == SECTIONS
+    assert not [name for name in SECTIONS if "Left out" in page.sections[name]]
+
+
+def test_headline_says_the_verdict(page, run_dir):
+    statement = json.loads((run_dir / "result.json").read_text())["comparison"]["statement"]
+    assert page.title.strip() == statement
+
+
+def test_headline_gives_mean_spread_seeds_and_interval(run_dir):
+    text = render(read_run(run_dir))
+    head = re.sub(r"<[^>]+>|\s+", " ", text[text.index("<header>") : text.index("</header>")])
+    assert re.search(r"\d\.\d+ ± \d\.\d+", head)
+    assert "over 3 seeds" in head
+    assert re.search(r"95 % interval \[\+\d\.\d+, \+\d\.\d+\]", head)
+    assert "Gorishniy et al. 2021, table 2" in head
+
+
+def test_figures_are_valid_and_complete(page):
+    figures = [json.loads(text) for text in page.figures]
+    # One of the confirmation, one a contender, one a phase, one a searched dimension.
+    assert len(figures) == 1 + 4 + 2 + 12
+    assert all(figure["data"] and figure["layout"]["height"] > 0 for figure in figures)
+
+
+def test_space_tells_what_changed_and_why(page):
+    words = page.words("space")
+    assert "Narrowed: None of the 9 survivors used sgd or rmsprop." in words
+    assert "Fixed at batch" in words
+    assert "It went with optimizer = sgd." in words
+
+
+def test_user_text_is_escaped(run_dir, page):
+    assert "<b>&amp;</b>" in page.words("journal")
+    assert "excludes 0 <b>" not in render(read_run(run_dir))
+
+
+def test_journal_is_filterable_by_phase(run_dir):
+    text = render(read_run(run_dir))
+    assert re.findall(r'<button[^>]*value="(\w*)"', text) == [
+        "",
+        "coarse",
+        "narrow",
+        "fine",
+        "confirm",
+    ]
+    assert len(re.findall(r'<li data-phase="\w+">', text)) == 7
+
+
+def test_failed_trials_are_listed_with_their_reason(page):
+    assert "c0005" in page.words("trials")
+    assert "the process died" in page.words("trials")
+    assert "without one finite loss can't be drawn" in page.words("trials")
+
+
+def test_coarse_only_says_what_is_missing(half):
+    assert half.title.strip() == "Not finished yet: the coarse phase is complete"
+    for name in ("configuration", "confirmation", "training"):
+        assert "Left out" in half.sections[name]
+    assert "The fine phase isn't complete" in half.words("trials")
+    assert "hasn't been narrowed yet" in half.words("space")
+    assert "Coarse" in half.words("cost")
+    assert len(half.figures) == 1 + 12
+
+
+def test_a_run_that_only_has_a_journal(tmp_path):
+    (tmp_path / "journal.jsonl").write_text(
+        '{"time": 1.0, "phase": "coarse"}\n{"ti{"time": 3.0}\n{"time": 2'
+    )
+    page = Page(write_report(tmp_path).read_text())
+    assert page.title.strip() == "Not finished yet: no phase is complete"
+    assert "1 decision, with" in page.words("journal")
+    assert page.figures == []
+
+
+def test_failed_run_with_nulls_in_its_result(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    result = {"status": "failed", "metric": "rmse", "mode": "min", "winner": None}
+    result["reason"] = "no confirmation run was completed"
+    result |= {"baseline": None, "comparison": None, "cost": {"total": None, "coarse": None}}
+    (run_dir / "result.json").write_text(json.dumps(result))
+    text = write_report(run_dir).read_text()
+    assert Page(text).title.strip() == "The run failed after the coarse phase"
+    assert "no confirmation run was completed" in text
+    assert "rmse, lower is better" in text
+
+
+def test_a_tie_is_called_a_tie(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run")
+    result = json.loads((run_dir / "result.json").read_text())
+    result["comparison"] |= {"verdict": "tie", "p_value": None, "ci95": None}
+    (run_dir / "result.json").write_text(json.dumps(result))
+    assert "A tie with the baseline" in write_report(run_dir).read_text()
+
+
+def test_the_default_itself_may_win(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run")
+    result = json.loads((run_dir / "result.json").read_text())
+    result["winner"] = result["baseline"]
+    result["comparison"]["verdict"] = "worse"
+    (run_dir / "result.json").write_text(json.dumps(result))
+    text = write_report(run_dir).read_text()
+    assert "The published default stays" in text
+    assert "Best finalist, difference" in text
+    assert "It is the published default itself." in Page(text).words("configuration")
+    assert "baseline winner" in Page(text).words("confirmation")
+
+
+def test_a_phase_that_was_interrupted_still_has_its_cost(tmp_path):
+    cost = {"samples_seen": 1000, "wall_seconds": 90.0}
+    result = {"status": "interrupted", "cost": {"total": cost, "coarse": cost}}
+    (tmp_path / "result.json").write_text(json.dumps(result | {"trials": {"coarse": 7}}))
+    page = Page(write_report(tmp_path).read_text())
+    assert "Coarse71k1 min 30 s" in page.words("cost")
+
+
+def test_no_directory_and_a_foreign_directory(tmp_path):
+    with pytest.raises(RunDirError, match="no run directory"):
+        write_report(tmp_path / "absent")
+    with pytest.raises(RunDirError, match="nothing of a run"):
+        write_report(tmp_path)
+
+
+def test_damaged_files_are_named(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    (run_dir / "result.json").write_text("{")
+    with pytest.raises(RunDirError, match=r"result\.json is no JSON"):
+        write_report(run_dir)
+    (run_dir / "result.json").unlink()
+    (run_dir / "coarse" / "trials.parquet").write_bytes(b"PAR1 but no more")
+    with pytest.raises(RunDirError, match=r"trials\.parquet can't be read"):
+        write_report(run_dir)
+
+
+def test_columns_that_are_not_known_do_no_harm(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    path = run_dir / "coarse" / "trials.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("later", table.column("seed")), path)
+    assert write_report(run_dir).is_file()
+
+
+def test_flat_keeps_whole_numbers_plain():
+    assert flat({"seed": 12345, "at": 1.75e9, "no": None, "deep": {"x": [1, "a"]}}) == [
+        ("seed", "12345"),
+        ("at", "1750000000"),
+        ("no", "—"),
+        ("deep.x", "1 a"),
+    ]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=20000",
+    "--dump-dom",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium isn't installed")
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("phases", [("coarse",), ("coarse", "fine", "confirm")])
+def test_a_browser_draws_every_figure_without_errors(tmp_path, build_run, phases, width):
+    target = write_report(build_run(tmp_path / "run", phases))
+    command = [CHROMIUM, *OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"]
+    command += [f"--window-size={width},4000", target.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    figures = len(Page(target.read_text()).figures)
+    assert f'data-drawn="{figures}"' in done.stdout
+    assert done.stdout.count('class="hoverlayer"') == figures
+    assert done.stdout.count('<g class="trace scatter') > 2 * figures
