@@ -1,0 +1,197 @@
+"""The commands, thin: read the arguments, call the pipeline, say how it went.
+
+Heavy modules are imported inside of the commands, so that wrong use is answered at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from search.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Interrupted, SieveError
+from search.study import (
+    QUICK_START,
+    Study,
+    load_study_file,
+    overlay,
+    parse_setting,
+    resolve_study,
+)
+
+if TYPE_CHECKING:
+    from search.rundir import RunDir
+
+app = typer.Typer(
+    name="sieve",
+    help="Finds good hyperparameters and proves that they are good.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Lines of JSON on stdout, for programs.")]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Of a running Ray cluster (auto, host:port); none: a local one."),
+]
+
+
+@app.command()
+def run(
+    study: Annotated[
+        Path | None, typer.Argument(help="Study file (YAML); none: a quick start on digits.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="sklearn:NAME, Parquet, CSV.")] = None,
+    label: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    model: Annotated[str | None, typer.Option(help="Import path or .py file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory; default runs/<time>.")] = None,
+    time_budget: Annotated[str | None, typer.Option(help="For the whole run: 90s, 20m.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seeds everything.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any study key: coarse.num_trials=20.")
+    ] = None,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
+    """Tune a model: coarse, narrow, fine, confirm, report."""
+    given = {
+        "data.uri": data,
+        "data.label": label,
+        "model": model,
+        "time_budget": time_budget,
+        "seed": seed,
+    }
+    resolved = _study(study, given, settings or [])
+    from search.rundir import RunDir
+
+    folder = out or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
+    _carry_out(
+        resolved, RunDir.create(folder, resolved.to_json(), resolved.digest), address, as_json
+    )
+
+
+@app.command()
+def resume(
+    run_dir: Annotated[Path, typer.Argument(help="The run's folder.")],
+    repair: Annotated[
+        bool, typer.Option(help="Go on without what stands after a damaged line of a log.")
+    ] = False,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that was interrupted or killed."""
+    from search.rundir import RunDir
+
+    opened = RunDir.open(run_dir)
+    _carry_out(resolve_study(opened.study()), opened, address, as_json, repair=repair)
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(help="The run's folder.")]) -> None:
+    """Write report.html again from the run's files."""
+    from search.report import write_report
+    from search.rundir import RunDir
+
+    typer.echo(write_report(RunDir.open(run_dir).path))
+
+
+@app.command("check-model")
+def check_model(
+    path: Annotated[str, typer.Argument(help="Import path or .py file.")],
+    data: Annotated[str, typer.Option(help="Data that the model is for.")] = "sklearn:digits",
+    label: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Test that a model module keeps its contract: shapes, determinism, exact resume."""
+    sys.path.insert(0, os.getcwd())
+    from dataclasses import asdict
+
+    from search.data import DataOptions, load_dataset
+    from search.task import load_model
+    from search.training.check import check_model_on
+
+    module = load_model(path)
+    checks = check_model_on(module, load_dataset(DataOptions(uri=data, label=label)))
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks]))
+    else:
+        for check in checks:
+            typer.echo(f"{check.status}  {check.check}: {check.message}")
+    if any(check.status == "FAIL" for check in checks):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _study(path: Path | None, given: dict[str, Any], settings: list[str]) -> Study:
+    """Lay the options over the study file, or over the quick start where nothing is given."""
+    quick = path is None and given["data.uri"] is None
+    values = QUICK_START if quick else {} if path is None else load_study_file(path)
+    for key, value in given.items():
+        if value is not None:
+            values = overlay(values, key, value)
+    for setting in settings:
+        values = overlay(values, *parse_setting(setting))
+    return resolve_study(values)
+
+
+def _carry_out(
+    study: Study, run_dir: RunDir, address: str | None, as_json: bool, *, repair: bool = False
+) -> None:
+    sys.path.insert(0, os.getcwd())
+    from search.pipeline import Run
+    from search.report import Progress, make_display, print_summary
+
+    console = Console()
+    progress = Progress("", "max")
+    with run_dir:
+        if not as_json:
+            console.print(f"run directory: {run_dir.path}", highlight=False, soft_wrap=True)
+        with make_display(progress, json=as_json):
+            result = Run(
+                study,
+                run_dir,
+                progress,
+                address=address,
+                repair=repair,
+                search_path=(os.getcwd(),),
+            ).go()
+    if as_json:
+        typer.echo(json.dumps({"event": "result", **result}))
+    else:
+        print_summary(result, run_dir.path, console)
+
+
+def main() -> None:
+    """Run a command; errors that the user can mend are one line and an exit code."""
+    try:
+        sys.exit(app(standalone_mode=False) or EXIT_DONE)
+    except SieveError as error:
+        _fail(str(error), error.exit_code)
+    except (Interrupted, KeyboardInterrupt):
+        _fail("interrupted; 'sieve resume' on the run directory goes on", EXIT_INTERRUPTED)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        _usage_or_raise(error)
+
+
+def _usage_or_raise(error: Exception) -> None:
+    """Show click's own usage errors in a line; everything else is a bug with its traceback."""
+    message, code = getattr(error, "format_message", None), getattr(error, "exit_code", 1)
+    if message is None:
+        raise error
+    _fail(message(), code)
+
+
+def _fail(message: str, code: int) -> None:
+    line = " ".join(message.split())
+    print(f"sieve: {line}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,414 @@
+"""The craft, in order.
+
+Look at the data and the model first. Search wide and short on a stratified subsample, then
+narrow on evidence, then search long. Prove the winner on all the data against the published
+default. Explain every decision.
+
+Each stage leaves its files in the run directory and reads only those of earlier stages; a stage
+whose files are there is not done again. That is all there is to resuming.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Literal, Protocol
+
+from search.data import DataOptions, Dataset, load_dataset
+from search.data.batches import Resident
+from search.data.phase_rows import RowPlan
+from search.errors import Interrupted, RunDirError, RunFailed, SieveError
+from search.execution.clock import RunClock
+from search.execution.driver import Observer, PhaseDriver
+from search.execution.session import RaySession
+from search.execution.signals import StopRequest
+from search.execution.trainable import PhaseContext
+from search.insight.failures import explain_nothing_converged
+from search.insight.result import (
+    Proof,
+    count_trials,
+    group_confirmed,
+    phase_cost,
+    prove,
+    total_cost,
+    versions,
+)
+from search.insight.tables import curves_table, trials_table
+from search.report.html import write_report
+from search.rundir import RESULT, RunDir
+from search.space import Space, apply_overrides
+from search.strategy.budget import Plan, make_plan
+from search.strategy.coarse import CoarsePhase
+from search.strategy.confirm import Candidate, ConfirmPhase, choose_candidates, reserve_seconds
+from search.strategy.fine import FinePhase, first_proposals
+from search.strategy.narrow import gather_evidence, narrow, summarise
+from search.strategy.phase import PhaseStrategy
+from search.study import Study
+from search.task import ModelModule, load_model
+from search.training.check import look_at_network
+from search.training.job import Rows
+from search.training.scoring import METRICS, resolve_metric
+from search.trials import PHASES, History, Phase
+
+PLAN, PROVENANCE, SUBSAMPLE = "plan.json", "provenance.json", "subsample.json"
+COARSE_SPACE, FINE_SPACE = "space/0.json", "space/1.json"
+
+
+class Display(Observer, Protocol):
+    """Who is told of the run's course.
+
+    Attributes:
+        metric: Set when the data have told the task.
+        mode: Likewise.
+    """
+
+    metric: str
+    mode: Literal["max", "min"]
+
+    def phase_started(
+        self, phase: str, *, at: float, ends_by: float | None, num_trials: int | None
+    ) -> None:
+        """A phase began."""
+
+    def phase_ended(self, phase: str, at: float) -> None:
+        """A phase ended."""
+
+
+class Run:
+    """One run: a study, a run directory, and the stages in order.
+
+    Args:
+        study: What to do.
+        run_dir: Where everything is written.
+        display: Who is told; made when the metric is known.
+        address: Of a Ray cluster; None: a local one.
+        repair: Accept a damaged event log, keeping what stands before the damage.
+        search_path: Folders from which workers import the model module.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        run_dir: RunDir,
+        display: Display,
+        *,
+        address: str | None = None,
+        repair: bool = False,
+        search_path: tuple[str, ...] = (),
+    ) -> None:
+        self.study = study
+        self.dir = run_dir
+        self.display = display
+        self.clock = RunClock(run_dir.elapsed(repair=repair))
+        self._address = address
+        self._repair = repair
+        self._search_path = search_path
+        self._stop = StopRequest()
+
+    def go(self) -> dict[str, Any]:
+        """Do all stages that aren't done yet; return what ``result.json`` holds.
+
+        Raises:
+            SieveError: Something is wrong that the user can mend.
+            Interrupted: A signal came; everything so far is saved.
+        """
+        try:
+            with self._stop, ExitStack() as stack:
+                self.load_data()
+                self.check_model()
+                self.ray = stack.enter_context(RaySession(self.study, self.data, self._address))
+                self.plan = self.make_plan()
+                coarse = self.search_coarse()
+                space = self.narrow(coarse)
+                fine = self.search_fine(space, coarse)
+                confirmed = self.confirm(coarse, fine)
+        except (Interrupted, RunFailed, KeyboardInterrupt) as error:
+            self._write_unfinished(error)
+            raise
+        return self.prove(confirmed)
+
+    # ------------------------------------------------------------------ before the search
+
+    def load_data(self) -> None:
+        """Read, split and prepare the data; refuse other data than an earlier session's."""
+        section = self.study.data
+        self.data: Dataset = load_dataset(
+            DataOptions(
+                uri=section.uri,
+                label=section.label,
+                split=section.split,
+                ignore=section.ignore,
+                kinds=dict(section.kinds),
+                task=section.task,
+                image_shape=section.image_shape,
+                seed=self.study.seed,
+            )
+        )
+        self.rows = RowPlan.of(self.data, seed=self.study.seed)
+        self.metric = resolve_metric(self.study.metric, self.data.spec.task)
+        self.display.metric, self.display.mode = self.metric, self._mode
+        self._check_provenance()
+
+    def _check_provenance(self) -> None:
+        fingerprint = self.data.fingerprint
+        if self.dir.exists(PROVENANCE):
+            if self.dir.read_json(PROVENANCE)["data"]["fingerprint"] != fingerprint:
+                raise RunDirError(
+                    f"the data at {self.study.data.uri} have changed since the run in "
+                    f"{self.dir.path} began; start again in another folder"
+                )
+            return
+        for warning in self.data.warnings:
+            self._say("data", "warning", warning)
+        sizes = {name: len(rows) for name, rows in self.data.splits.parts().items()}
+        self.dir.write_json(
+            PROVENANCE,
+            {
+                "data": {"uri": self.study.data.uri, "fingerprint": fingerprint, **sizes},
+                "spec": self.data.spec.to_json(),
+                "versions": versions(),
+                "started_at": time.time(),
+            },
+        )
+
+    def check_model(self) -> None:
+        """Load the model module and look whether its network fits the data."""
+        self.model: ModelModule = load_model(self.study.model)
+        spec = self.data.spec
+        self.space = apply_overrides(self.model.space(spec), self.study.space)
+        self.defaults = self.model.defaults(spec)
+        look = self.rows.search(64)
+        data = Resident(self.data, "cpu")
+        look_at_network(self.model, self.defaults[0].config, spec, data, Rows.of(look))
+        if not self.dir.exists(COARSE_SPACE):
+            self._write_space(COARSE_SPACE, 0, "coarse", self.space, [])
+
+    def make_plan(self) -> Plan:
+        """Measure what training costs here, and divide the budget between the phases."""
+        if self.dir.exists(PLAN):
+            return Plan.from_json(self.dir.read_json(PLAN))
+        resources = self.ray.resources
+        context = self._context("coarse", self.rows.search(len(self.rows.train)))
+        speed = self.ray.measure_speed(context)
+        plan = make_plan(
+            self.study,
+            num_rows=len(self.rows.train),
+            speed=speed,
+            slots=resources.slots,
+            elapsed=self.clock.elapsed(),
+        )
+        self.dir.write_json("preflight.json", {"speed": speed.to_json(), "slots": resources.slots})
+        self.dir.write_json(SUBSAMPLE, self.rows.describe(plan.coarse_rows, plan.fine_rows))
+        self.dir.write_json(PLAN, plan.to_json())
+        self._say("plan", "plan", plan.describe(), **plan.to_json())
+        return plan
+
+    # ------------------------------------------------------------------ the search
+
+    def search_coarse(self) -> History:
+        """Wide and short: defaults and Sobol points under ASHA, on a subsample."""
+        strategy = CoarsePhase(
+            self.space,
+            self.defaults,
+            self.plan.ladder,
+            num_trials=self.plan.coarse_trials,
+            seed=self.study.seed,
+            max_run_seconds=self.plan.max_run_seconds,
+        )
+        rows = self.rows.search(self.plan.coarse_rows)
+        return self._run_phase(strategy, rows, lambda: self.plan.coarse_ends_at)
+
+    def narrow(self, coarse: History) -> Space:
+        """From the survivors to the fine space, each change with its evidence."""
+        if self.dir.exists(FINE_SPACE):
+            return Space.from_json(self.dir.read_json(FINE_SPACE)["dimensions"])
+        evidence = gather_evidence(
+            self.space,
+            coarse,
+            self.plan.ladder,
+            share=self.study.narrow.survivors,
+            seed=self.study.seed,
+        )
+        if not evidence.survivors:
+            raise RunFailed(explain_nothing_converged(coarse))
+        if not self.study.narrow.enabled:
+            self._write_space(FINE_SPACE, 1, "fine", self.space, [])
+            return self.space
+        space, changes = narrow(self.space, evidence)
+        for change in changes:
+            self._say("narrow", change.change, f"{change.dimension}: {change.why}", quiet=True)
+        self._write_space(FINE_SPACE, 1, "fine", space, [c.to_json() for c in changes])
+        self._say("narrow", "narrowed", summarise(changes))
+        return space
+
+    def search_fine(self, space: Space, coarse: History) -> History:
+        """Narrow and long: the survivors again, then Bayesian proposals, under ASHA."""
+        strategy = FinePhase(
+            space,
+            first_proposals(coarse, self.plan.ladder),
+            coarse,
+            self.plan.ladder,
+            num_trials=self.plan.fine_trials,
+            seed=self.study.seed,
+            max_run_seconds=self.plan.max_run_seconds,
+        )
+
+        def ends_at() -> float:
+            candidates = self._candidates(coarse, strategy.history)
+            runs = self.study.confirm.num_finalists + 1
+            reserve = reserve_seconds(candidates, self.plan, runs, self.study.confirm.num_seeds)
+            return self.plan.time_budget_s - reserve
+
+        return self._run_phase(strategy, self.rows.search(self.plan.fine_rows), ends_at)
+
+    def confirm(self, coarse: History, fine: History) -> History:
+        """Finalists and baseline, several seeds each, on all the data; the test rows' only use."""
+        candidates = self._candidates(coarse, fine)
+        if not self.dir.exists("confirm"):
+            for candidate in candidates:
+                self._say("confirm", "candidate", candidate.why)
+        num_seeds = self.study.confirm.num_seeds
+        strategy = ConfirmPhase(
+            candidates, self.plan.ladder, num_seeds=num_seeds, seed=self.study.seed
+        )
+        return self._run_phase(strategy, self.rows.confirm(), lambda: float("inf"))
+
+    def _candidates(self, coarse: History, fine: History) -> list[Candidate]:
+        return choose_candidates(
+            coarse, fine, self.defaults, self.plan.ladder, self.study.confirm.num_finalists
+        )
+
+    def _run_phase(
+        self, strategy: PhaseStrategy, rows: dict[str, Any], ends_at: Callable[[], float]
+    ) -> History:
+        phase = strategy.phase
+        if self.dir.exists(f"{phase}/trials.parquet"):
+            return History(self.dir.events(phase, repair=self._repair))
+        left = ends_at() - self.clock.elapsed()
+        ends_by = time.time() + left if left < float("inf") else None
+        self.display.phase_started(
+            phase, at=time.time(), ends_by=ends_by, num_trials=strategy.num_trials
+        )
+        driver = PhaseDriver(
+            strategy,
+            self.dir,
+            clock=self.clock,
+            slots=self.ray.resources.slots,
+            ends_at=ends_at,
+            stop_requested=self._stop.requested,
+            observer=self.display,
+            repair=self._repair,
+        )
+        self.ray.run_phase(driver, self._context(phase, rows), self.dir.path / "ray")
+        self._stop.check()
+        self._write_tables(phase, strategy.history)
+        self.display.phase_ended(phase, time.time())
+        return strategy.history
+
+    def _context(self, phase: Phase, rows: dict[str, Any]) -> PhaseContext:
+        confirm = phase == "confirm"
+        return PhaseContext(
+            model_path=self.model.path,
+            search_path=self._search_path,
+            rows=rows,
+            metric=self.metric,
+            trial_folder=self.dir.path / phase / "trials",
+            checkpoint_interval_s=self.study.training.checkpoint_interval_s,
+            early_stopping=self.study.training.early_stopping and not confirm,
+            num_cpus=self.ray.resources.num_cpus,
+            num_gpus=self.ray.resources.num_gpus,
+            keep_weights=confirm,
+        )
+
+    # ------------------------------------------------------------------ the proof
+
+    def prove(self, confirmed: History) -> dict[str, Any]:
+        """Compare winner and baseline, and write result, best model and report."""
+        proof = prove(group_confirmed(confirmed), metric=self.metric, mode=self._mode)
+        if proof is None:
+            self._write_unfinished(RunFailed("no confirmation run was completed"))
+            raise RunFailed(explain_nothing_converged(confirmed))
+        self._say("confirm", "verdict", proof.comparison.statement)
+        self._write_best(proof)
+        result = {**self._account("complete"), **proof.to_json()}
+        self.dir.write_json(RESULT, result)
+        write_report(self.dir.path)
+        return result
+
+    @property
+    def _mode(self) -> Literal["max", "min"]:
+        return METRICS[self.metric].mode
+
+    def _account(self, status: str) -> dict[str, Any]:
+        """Return the parts of the result that every run has, however it ended."""
+        histories = {phase: History(self.dir.events(phase)) for phase in PHASES}
+        costs = {
+            phase: phase_cost(
+                history,
+                wall_seconds=self.dir.phase_seconds(phase),
+                full=self.plan.ladder.full,
+                slots=self.plan.slots,
+            )
+            for phase, history in histories.items()
+            if len(history)
+        }
+        total = total_cost(costs.values(), wall_seconds=self.clock.elapsed())
+        return {
+            "status": status,
+            "metric": self.metric,
+            "mode": self._mode,
+            "cost": {"total": total, **costs},
+            "trials": count_trials(histories),
+            "versions": versions(),
+        }
+
+    def _write_best(self, proof: Proof) -> None:
+        winner = proof.winner
+        self.dir.write_yaml("best/config.yaml", winner.config)
+        self.dir.write_json("best/preparation.json", self.data.preparation.to_json())
+        self.dir.write_json(
+            "best/model.json",
+            {
+                "model": self.model.path,
+                "config": winner.config,
+                "spec": self.data.spec.to_json(),
+                "label": self.data.schema.label,
+                "metric": self.metric,
+            },
+        )
+        weights = f"confirm/trials/{winner.best_run}/model.safetensors"
+        if self.dir.exists(weights):
+            self.dir.copy(weights, "best/model.safetensors")
+
+    def _write_tables(self, phase: Phase, history: History) -> None:
+        self.dir.write_table(f"{phase}/curves.parquet", curves_table(history))
+        trials = trials_table(history, self.plan.ladder.rungs)
+        self.dir.write_table(f"{phase}/trials.parquet", trials)
+
+    def _write_space(
+        self, name: str, version: int, phase: str, space: Space, evidence: list[dict[str, Any]]
+    ) -> None:
+        dimensions, fixed = space.to_json(), space.fixed
+        values = {"version": version, "phase": phase, "dimensions": dimensions, "fixed": fixed}
+        self.dir.write_json(name, {**values, "evidence": evidence})
+
+    def _write_unfinished(self, error: BaseException) -> None:
+        """Leave a result and a report of what there is; an interrupted run can be resumed."""
+        status = "failed" if isinstance(error, SieveError) else "interrupted"
+        if hasattr(self, "plan"):
+            for phase in PHASES:
+                events = self.dir.events(phase)
+                if events:
+                    self.dir.write_table(
+                        f"{phase}/partial-curves.parquet", curves_table(History(events))
+                    )
+            self.dir.write_json(RESULT, {**self._account(status), "reason": str(error)})
+            write_report(self.dir.path)
+
+    def _say(
+        self, phase: str, event: str, message: str, *, quiet: bool = False, **numbers: Any
+    ) -> None:
+        self.dir.journal(phase, event, message, elapsed=self.clock.elapsed(), **numbers)
+        if not quiet:
+            self.display.message(message, phase, time.time())
