@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from search.space import Choice, Integer, Space, training_dimensions
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def space(spec: Spec) -> Space:
-    """Return the search space; every training dimension, depth, width, head, normalisation.
+    """Return the search space; every training dimension, depth, width, head, flips.
 
     Raises:
         ValueError: The data have no image column.
@@ -29,6 +30,7 @@ def space(spec: Spec) -> Space:
             Integer(name="num_channels", low=8, high=64, log=True, group=2, reopen=True),
             Choice(name="dense_units", values=(0, 64, 128, 256), ordered=True, group=2),
             Choice(name="normalization", values=("none", "batch", "layer"), group=2),
+            Choice(name="flip", values=("none", "horizontal"), group=3),
         ]
     )
 
@@ -36,7 +38,12 @@ def space(spec: Spec) -> Space:
 def defaults(spec: Spec) -> list[dict[str, Any]]:
     """Return published configurations with their sources."""
     del spec
-    common: dict[str, Any] = {"l1": 0.0, "gradient_clip": 0.0, "pruning_rate": 0.0}
+    common: dict[str, Any] = {
+        "l1": 0.0,
+        "gradient_clip": 0.0,
+        "pruning_rate": 0.0,
+        "flip": "none",
+    }
     return [
         {
             **common,
@@ -85,7 +92,8 @@ class CNN(nn.Module):
 
     Args:
         config: ``num_blocks``, ``convs_per_block``, ``num_channels`` (of the first block),
-            ``dense_units`` (0: straight to the output), ``normalization``, ``dropout``.
+            ``dense_units`` (0: straight to the output), ``normalization``, ``dropout``,
+            ``flip`` (mirrors every second image while training).
         spec: Shapes; the image is the only input.
     """
 
@@ -105,11 +113,15 @@ class CNN(nn.Module):
                 layers.append(nn.MaxPool2d(2))
                 height, width = height // 2, width // 2
             channels *= 2
+        self.flip = config["flip"] == "horizontal"
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.head = _head(config, before * height * width, spec.num_outputs)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (batch, outputs) from (batch, channels, height, width)."""
+        if self.training and self.flip:
+            mirrored = torch.rand(len(image), 1, 1, 1, device=image.device) < 0.5
+            image = torch.where(mirrored, image.flip(3), image)
         outputs: Tensor = self.head(self.layers(image))
         return outputs
 

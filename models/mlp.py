@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def space(spec: Spec) -> Space:
-    """Return the search space; every training dimension, depth, width, shape, normalisation."""
+    """Return the search space; every training dimension, depth, width, shape, input noise."""
     del spec
     return Space(
         [
@@ -27,6 +27,7 @@ def space(spec: Spec) -> Space:
             Integer(name="num_units", low=16, high=1024, log=True, group=2, reopen=True),
             Choice(name="shape", values=("constant", "funnel"), group=2),
             Choice(name="normalization", values=("none", "batch", "layer"), group=2),
+            Choice(name="input_noise", values=(0.0, 0.1, 0.2, 0.4), ordered=True, group=3),
         ]
     )
 
@@ -34,7 +35,12 @@ def space(spec: Spec) -> Space:
 def defaults(spec: Spec) -> list[dict[str, Any]]:
     """Return published configurations with their sources."""
     del spec
-    common: dict[str, Any] = {"l1": 0.0, "gradient_clip": 0.0, "pruning_rate": 0.0}
+    common: dict[str, Any] = {
+        "l1": 0.0,
+        "gradient_clip": 0.0,
+        "pruning_rate": 0.0,
+        "input_noise": 0.0,
+    }
     return [
         {
             **common,
@@ -94,7 +100,9 @@ class MLP(nn.Module):
 
     Args:
         config: ``num_layers``, ``num_units``, ``shape`` (``funnel`` halves the units from
-            layer to layer), ``normalization``, ``dropout``.
+            layer to layer), ``normalization``, ``dropout``, ``input_noise`` (standard
+            deviation of the Gaussian noise on standardised inputs while training, which acts
+            as a penalty on the slope: Bishop, 1995).
         spec: Shapes.
     """
 
@@ -104,6 +112,7 @@ class MLP(nn.Module):
             nn.Embedding(cardinality, embedding_width(cardinality))
             for cardinality in spec.categories
         )
+        self.input_noise = float(config["input_noise"])
         width = spec.num_numeric + sum(embedding_width(c) for c in spec.categories)
         if spec.image is not None:
             width += spec.image[0] * spec.image[1] * spec.image[2]
@@ -125,9 +134,14 @@ class MLP(nn.Module):
                 codes = each.unbind(dim=1)
                 parts += [e(c) for e, c in zip(self.embeddings, codes, strict=True)]
             else:
-                parts.append(each.flatten(1))
+                parts.append(self._with_noise(each.flatten(1)))
         outputs: Tensor = self.layers(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0])
         return outputs
+
+    def _with_noise(self, values: Tensor) -> Tensor:
+        if not self.training or self.input_noise == 0:
+            return values
+        return values + self.input_noise * torch.randn_like(values)
 
 
 def embedding_width(cardinality: int) -> int:

@@ -15,44 +15,44 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Literal, Protocol
 
+from search.artifacts import (
+    PROVENANCE,
+    Status,
+    read_space,
+    space_file,
+    write_best,
+    write_provenance,
+    write_result,
+    write_space,
+    write_tables,
+)
 from search.data import DataOptions, Dataset, load_dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
-from search.errors import Interrupted, RunDirError, RunFailed, SieveError
+from search.errors import Interrupted, RunFailed, SieveError
 from search.execution.clock import RunClock
 from search.execution.driver import Observer, PhaseDriver
 from search.execution.session import RaySession
 from search.execution.signals import StopRequest
 from search.execution.trainable import PhaseContext
 from search.insight.failures import explain_nothing_converged
-from search.insight.result import (
-    Proof,
-    count_trials,
-    group_confirmed,
-    phase_cost,
-    prove,
-    total_cost,
-    versions,
-)
-from search.insight.tables import curves_table, trials_table
-from search.report.html import write_report
-from search.rundir import RESULT, RunDir
+from search.insight.result import group_confirmed, prove
+from search.rundir import RunDir
 from search.space import Space, apply_overrides
 from search.strategy.budget import Plan, make_plan
 from search.strategy.coarse import CoarsePhase
 from search.strategy.confirm import Candidate, ConfirmPhase, choose_candidates, reserve_seconds
 from search.strategy.fine import FinePhase, first_proposals
-from search.strategy.narrow import gather_evidence, narrow, summarise
+from search.strategy.narrow import Change, gather_evidence, narrow, summarise
 from search.strategy.phase import PhaseStrategy
 from search.study import Study
 from search.task import ModelModule, load_model
 from search.training.check import look_at_network
 from search.training.job import Rows
 from search.training.scoring import METRICS, resolve_metric
-from search.trials import PHASES, History, Phase
+from search.trials import History, Phase
 
-PLAN, PROVENANCE, SUBSAMPLE = "plan.json", "provenance.json", "subsample.json"
-COARSE_SPACE, FINE_SPACE = "space/0.json", "space/1.json"
+PLAN, PREFLIGHT, SUBSAMPLE, DONE = "plan.json", "preflight.json", "subsample.json", "done.json"
 
 
 class Display(Observer, Protocol):
@@ -124,7 +124,7 @@ class Run:
                 fine = self.search_fine(space, coarse)
                 confirmed = self.confirm(coarse, fine)
         except (Interrupted, RunFailed, KeyboardInterrupt) as error:
-            self._write_unfinished(error)
+            self._leave_unfinished(error)
             raise
         return self.prove(confirmed)
 
@@ -148,29 +148,10 @@ class Run:
         self.rows = RowPlan.of(self.data, seed=self.study.seed)
         self.metric = resolve_metric(self.study.metric, self.data.spec.task)
         self.display.metric, self.display.mode = self.metric, self._mode
-        self._check_provenance()
-
-    def _check_provenance(self) -> None:
-        fingerprint = self.data.fingerprint
-        if self.dir.exists(PROVENANCE):
-            if self.dir.read_json(PROVENANCE)["data"]["fingerprint"] != fingerprint:
-                raise RunDirError(
-                    f"the data at {self.study.data.uri} have changed since the run in "
-                    f"{self.dir.path} began; start again in another folder"
-                )
-            return
-        for warning in self.data.warnings:
-            self._say("data", "warning", warning)
-        sizes = {name: len(rows) for name, rows in self.data.splits.parts().items()}
-        self.dir.write_json(
-            PROVENANCE,
-            {
-                "data": {"uri": self.study.data.uri, "fingerprint": fingerprint, **sizes},
-                "spec": self.data.spec.to_json(),
-                "versions": versions(),
-                "started_at": time.time(),
-            },
-        )
+        if not self.dir.exists(PROVENANCE):
+            for warning in self.data.warnings:
+                self._say("data", "warning", warning)
+        write_provenance(self.dir, section, self.data)
 
     def check_model(self) -> None:
         """Load the model module and look whether its network fits the data."""
@@ -181,8 +162,8 @@ class Run:
         look = self.rows.search(64)
         data = Resident(self.data, "cpu")
         look_at_network(self.model, self.defaults[0].config, spec, data, Rows.of(look))
-        if not self.dir.exists(COARSE_SPACE):
-            self._write_space(COARSE_SPACE, 0, "coarse", self.space, [])
+        if not self.dir.exists(space_file(0)):
+            write_space(self.dir, 0, self.space, [])
 
     def make_plan(self) -> Plan:
         """Measure what training costs here, and divide the budget between the phases."""
@@ -198,7 +179,7 @@ class Run:
             slots=resources.slots,
             elapsed=self.clock.elapsed(),
         )
-        self.dir.write_json("preflight.json", {"speed": speed.to_json(), "slots": resources.slots})
+        self.dir.write_json(PREFLIGHT, {"speed": speed.to_json(), "slots": resources.slots})
         self.dir.write_json(SUBSAMPLE, self.rows.describe(plan.coarse_rows, plan.fine_rows))
         self.dir.write_json(PLAN, plan.to_json())
         self._say("plan", "plan", plan.describe(), **plan.to_json())
@@ -221,8 +202,9 @@ class Run:
 
     def narrow(self, coarse: History) -> Space:
         """From the survivors to the fine space, each change with its evidence."""
-        if self.dir.exists(FINE_SPACE):
-            return Space.from_json(self.dir.read_json(FINE_SPACE)["dimensions"])
+        space = read_space(self.dir, 1)
+        if space is not None:
+            return space
         evidence = gather_evidence(
             self.space,
             coarse,
@@ -232,15 +214,18 @@ class Run:
         )
         if not evidence.survivors:
             raise RunFailed(explain_nothing_converged(coarse))
-        if not self.study.narrow.enabled:
-            self._write_space(FINE_SPACE, 1, "fine", self.space, [])
-            return self.space
-        space, changes = narrow(self.space, evidence)
+        changes: list[Change] = []
+        space = self.space
+        if self.study.narrow.enabled:
+            space, changes = narrow(self.space, evidence)
+            self._say_changes(changes)
+        write_space(self.dir, 1, space, changes)
+        return space
+
+    def _say_changes(self, changes: list[Change]) -> None:
         for change in changes:
             self._say("narrow", change.change, f"{change.dimension}: {change.why}", quiet=True)
-        self._write_space(FINE_SPACE, 1, "fine", space, [c.to_json() for c in changes])
         self._say("narrow", "narrowed", summarise(changes))
-        return space
 
     def search_fine(self, space: Space, coarse: History) -> History:
         """Narrow and long: the survivors again, then Bayesian proposals, under ASHA."""
@@ -283,7 +268,7 @@ class Run:
         self, strategy: PhaseStrategy, rows: dict[str, Any], ends_at: Callable[[], float]
     ) -> History:
         phase = strategy.phase
-        if self.dir.exists(f"{phase}/trials.parquet"):
+        if self.dir.exists(f"{phase}/{DONE}"):
             return History(self.dir.events(phase, repair=self._repair))
         left = ends_at() - self.clock.elapsed()
         ends_by = time.time() + left if left < float("inf") else None
@@ -302,7 +287,8 @@ class Run:
         )
         self.ray.run_phase(driver, self._context(phase, rows), self.dir.path / "ray")
         self._stop.check()
-        self._write_tables(phase, strategy.history)
+        write_tables(self.dir, strategy.history, phase, self.plan)
+        self.dir.write_json(f"{phase}/{DONE}", {"num_trials": len(strategy.history)})
         self.display.phase_ended(phase, time.time())
         return strategy.history
 
@@ -327,84 +313,33 @@ class Run:
         """Compare winner and baseline, and write result, best model and report."""
         proof = prove(group_confirmed(confirmed), metric=self.metric, mode=self._mode)
         if proof is None:
-            self._write_unfinished(RunFailed("no confirmation run was completed"))
-            raise RunFailed(explain_nothing_converged(confirmed))
+            error = RunFailed(explain_nothing_converged(confirmed))
+            self._leave_unfinished(error)
+            raise error
         self._say("confirm", "verdict", proof.comparison.statement)
-        self._write_best(proof)
-        result = {**self._account("complete"), **proof.to_json()}
-        self.dir.write_json(RESULT, result)
-        write_report(self.dir.path)
-        return result
+        write_best(self.dir, proof.winner, self.data, self.model, self.metric)
+        return self._write_result("complete", **proof.to_json())
+
+    def _leave_unfinished(self, error: BaseException) -> None:
+        """Leave a result and a report of what there is; an interrupted run can be resumed."""
+        if hasattr(self, "plan"):
+            status: Status = "failed" if isinstance(error, SieveError) else "interrupted"
+            self._write_result(status, reason=str(error))
+
+    def _write_result(self, status: Status, **more: Any) -> dict[str, Any]:
+        return write_result(
+            self.dir,
+            self.plan,
+            status=status,
+            metric=self.metric,
+            mode=self._mode,
+            wall_seconds=self.clock.elapsed(),
+            **more,
+        )
 
     @property
     def _mode(self) -> Literal["max", "min"]:
         return METRICS[self.metric].mode
-
-    def _account(self, status: str) -> dict[str, Any]:
-        """Return the parts of the result that every run has, however it ended."""
-        histories = {phase: History(self.dir.events(phase)) for phase in PHASES}
-        costs = {
-            phase: phase_cost(
-                history,
-                wall_seconds=self.dir.phase_seconds(phase),
-                full=self.plan.ladder.full,
-                slots=self.plan.slots,
-            )
-            for phase, history in histories.items()
-            if len(history)
-        }
-        total = total_cost(costs.values(), wall_seconds=self.clock.elapsed())
-        return {
-            "status": status,
-            "metric": self.metric,
-            "mode": self._mode,
-            "cost": {"total": total, **costs},
-            "trials": count_trials(histories),
-            "versions": versions(),
-        }
-
-    def _write_best(self, proof: Proof) -> None:
-        winner = proof.winner
-        self.dir.write_yaml("best/config.yaml", winner.config)
-        self.dir.write_json("best/preparation.json", self.data.preparation.to_json())
-        self.dir.write_json(
-            "best/model.json",
-            {
-                "model": self.model.path,
-                "config": winner.config,
-                "spec": self.data.spec.to_json(),
-                "label": self.data.schema.label,
-                "metric": self.metric,
-            },
-        )
-        weights = f"confirm/trials/{winner.best_run}/model.safetensors"
-        if self.dir.exists(weights):
-            self.dir.copy(weights, "best/model.safetensors")
-
-    def _write_tables(self, phase: Phase, history: History) -> None:
-        self.dir.write_table(f"{phase}/curves.parquet", curves_table(history))
-        trials = trials_table(history, self.plan.ladder.rungs)
-        self.dir.write_table(f"{phase}/trials.parquet", trials)
-
-    def _write_space(
-        self, name: str, version: int, phase: str, space: Space, evidence: list[dict[str, Any]]
-    ) -> None:
-        dimensions, fixed = space.to_json(), space.fixed
-        values = {"version": version, "phase": phase, "dimensions": dimensions, "fixed": fixed}
-        self.dir.write_json(name, {**values, "evidence": evidence})
-
-    def _write_unfinished(self, error: BaseException) -> None:
-        """Leave a result and a report of what there is; an interrupted run can be resumed."""
-        status = "failed" if isinstance(error, SieveError) else "interrupted"
-        if hasattr(self, "plan"):
-            for phase in PHASES:
-                events = self.dir.events(phase)
-                if events:
-                    self.dir.write_table(
-                        f"{phase}/partial-curves.parquet", curves_table(History(events))
-                    )
-            self.dir.write_json(RESULT, {**self._account(status), "reason": str(error)})
-            write_report(self.dir.path)
 
     def _say(
         self, phase: str, event: str, message: str, *, quiet: bool = False, **numbers: Any

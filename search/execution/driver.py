@@ -93,8 +93,9 @@ class PhaseDriver:
         self._observer = observer
         self._live: set[str] = set()
         strategy.restore(run.events(strategy.phase, repair=repair))
-        self._again = [record.trial for record in strategy.history.running]
         self._show_restored()
+        self._end_decided()
+        self._again = [record.trial for record in strategy.history.running]
 
     def _show_restored(self) -> None:
         for record in self.strategy.history:
@@ -102,6 +103,13 @@ class PhaseDriver:
             for event in (*record.evaluations, record.ending):
                 if event is not None:
                     self._observe(event)
+
+    def _end_decided(self) -> None:
+        """End the trials that had been stopped when a crash kept their ending from the log."""
+        for record in self.strategy.history.running:
+            decision = self.strategy.stop_of(record.trial.trial_id)
+            if decision is not None:
+                self._stop(record.trial.trial_id, decision, {})
 
     @property
     def finished(self) -> bool:

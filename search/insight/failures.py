@@ -25,11 +25,10 @@ def explain_nothing_converged(history: History) -> str:
         else "check the model (a ReLU or softmax on the output?), the label, and the ranges of "
         "the learning rates"
     )
-    return f"nothing converged in {history_phase(history)}: {reasons}; {where}"
+    return f"nothing converged in {_phase(history)}: {reasons}; {where}"
 
 
-def history_phase(history: History) -> str:
-    """Return the phase of a history's trials."""
+def _phase(history: History) -> str:
     return next((record.trial.phase for record in history), "the search")
 
 

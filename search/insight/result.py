@@ -13,6 +13,7 @@ from typing import Any, Literal
 from search.insight.compare import Comparison, Summary, compare
 from search.trials import History, Phase, Record
 
+BASELINE = "baseline"
 _PACKAGES = ("ray", "torch", "hyperopt", "pyarrow", "numpy", "scikit-learn")
 
 
@@ -75,7 +76,8 @@ def group_confirmed(history: History) -> list[Confirmed]:
 
 def _confirmed(source: str, records: list[Record]) -> Confirmed:
     completed = [r for r in records if r.ending is not None and r.ending.status == "completed"]
-    name = source.removeprefix("finalist:")
+    kind, _, rest = source.partition(":")
+    name = kind if kind == BASELINE else rest
     return Confirmed(name, tuple(completed), len(records) - len(completed))
 
 
@@ -98,9 +100,10 @@ class Proof:
     def to_json(self) -> dict[str, Any]:
         """Return winner, baseline, comparison and finalists as in ``result.json``."""
         source = self.baseline.records[0].trial.source if self.baseline.records else ""
+        published = source.partition(":")[2]
         return {
             "winner": self.winner.to_json(),
-            "baseline": {**self.baseline.to_json(), "source": source},
+            "baseline": {**self.baseline.to_json(), "source": published},
             "comparison": asdict(self.comparison),
             "finalists": [each.to_json() for each in self.finalists],
         }
@@ -119,8 +122,8 @@ def prove(confirmed: list[Confirmed], *, metric: str, mode: Literal["max", "min"
     ranked = sorted(usable, key=lambda each: sign * each.validation.mean)
     if not ranked:
         return None
-    finalists = tuple(each for each in ranked if each.name != "baseline")
-    baseline = next((c for c in confirmed if c.name == "baseline"), Confirmed("baseline", (), 0))
+    finalists = tuple(each for each in ranked if each.name != BASELINE)
+    baseline = next((c for c in confirmed if c.name == BASELINE), Confirmed(BASELINE, (), 0))
     best = finalists[0] if finalists else baseline
     comparison = compare(best.test_by_seed, baseline.test_by_seed, metric=metric, mode=mode)
     winner = ranked[0]

@@ -44,19 +44,16 @@ class CoarsePhase(SearchPhase):
             space,
             ladder,
             ladder.coarse,
+            [(d.config, f"default:{d.source}") for d in defaults if space.contains(d.config)],
             num_trials=num_trials,
             seed=seed,
             max_run_seconds=max_run_seconds,
         )
-        self._defaults = [default for default in defaults if space.contains(default.config)]
         self._sobol = SobolPoints(len(space.searched), seed)
 
     def propose(self, number: int) -> Proposal:
-        """Return a default, or the Sobol point that follows."""
-        if number < len(self._defaults):
-            default = self._defaults[number]
-            return dict(default.config), f"default:{default.source}"
-        return self.space.from_unit(self._sobol[number - len(self._defaults)]), "sobol"
+        """Return the Sobol point that follows."""
+        return self.space.from_unit(self._sobol[number - len(self._given)]), "sobol"
 
 
 class SobolPoints:

@@ -21,7 +21,7 @@ class Candidate:
     Attributes:
         name: The trial that it comes from, or ``baseline``.
         config: The configuration.
-        source: ``finalist:<trial>``, or ``baseline``.
+        source: ``finalist:<trial>``, or ``baseline:<where it was published>``.
         why: On what it was chosen, in words.
         seconds_per_sample: Of its training, evaluations included; None where it is unknown.
     """
@@ -115,10 +115,12 @@ def _baseline(coarse: History, defaults: Sequence[Default], ladder: Ladder) -> C
     ranked = rank_records(tried, ladder.coarse)
     if not ranked:
         why = f"baseline: {defaults[0].source}; no published default reached a rung in coarse"
-        return Candidate(BASELINE, defaults[0].config, BASELINE, why, None)
+        source = f"{BASELINE}:{defaults[0].source}"
+        return Candidate(BASELINE, defaults[0].config, source, why, None)
     best = ranked[0]
-    why = f"baseline: {best.trial.source.removeprefix('default:')}; the best published one"
-    return Candidate(BASELINE, best.trial.config, BASELINE, why, _speed(best))
+    source = best.trial.source.replace("default", BASELINE, 1)
+    why = f"{source.replace(':', ': ', 1)}; the best published one"
+    return Candidate(BASELINE, best.trial.config, source, why, _speed(best))
 
 
 def _speed(record: Record) -> float:

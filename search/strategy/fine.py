@@ -62,17 +62,15 @@ class FinePhase(SearchPhase):
             space,
             ladder,
             ladder.fine,
+            first,
             num_trials=num_trials,
             seed=seed + 1,
             max_run_seconds=max_run_seconds,
         )
-        self._first = list(first)
         self._coarse = coarse
 
     def propose(self, number: int) -> Proposal:
-        """Return a survivor, a random point, or the model's suggestion."""
-        if number < len(self._first):
-            return self._first[number]
+        """Return a random point, or the model's suggestion."""
         generator = np.random.default_rng([self.seed, number])
         if generator.random() < RANDOM_SHARE:
             return self.space.from_unit(generator.random(len(self.space.searched))), "random"

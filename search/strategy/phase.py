@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -70,6 +70,10 @@ class PhaseStrategy(ABC):
     def settle(self, record: Record) -> None:  # noqa: B027 - few have a use for it
         """Take note of a trial that ended by itself."""
 
+    def stop_of(self, trial_id: str) -> Decision | None:
+        """Return the decision to stop a trial whose ending hasn't come in; None without one."""
+        return self._stopped.get(trial_id)
+
     def restore(self, events: Iterable[Event]) -> None:
         """Apply the events of an earlier session."""
         for event in events:
@@ -94,6 +98,7 @@ class SearchPhase(PhaseStrategy):
         space: Where to search.
         ladder: The rungs of the whole run.
         rungs: The phase's own among them.
+        given: Configurations to try before any other.
         num_trials: Limit of the number of trials; None: no limit.
         seed: Seeds proposals and trainings.
         max_run_seconds: Stop a trial whose full run would take longer.
@@ -105,6 +110,7 @@ class SearchPhase(PhaseStrategy):
         space: Space,
         ladder: Ladder,
         rungs: tuple[int, ...],
+        given: Sequence[Proposal],
         *,
         num_trials: int | None,
         seed: int,
@@ -114,7 +120,9 @@ class SearchPhase(PhaseStrategy):
         self.space = space
         self.rungs = rungs
         self.seed = seed
-        self._limit = num_trials
+        self._given = list(given)
+        # Where all is fixed there is but one configuration beside the given ones.
+        self._limit = num_trials if space.searched else len(self._given) or 1
         self._max_run_seconds = max_run_seconds
         self._asha = Asha(rungs, ladder.factor)
 
@@ -134,12 +142,13 @@ class SearchPhase(PhaseStrategy):
         number = len(self.history)
         if self._limit is not None and number >= self._limit:
             return None
-        config, source = self.propose(number)
+        given = self._given[number : number + 1]
+        config, source = given[0] if given else self.propose(number)
         return Trial(
             trial_id=f"{self.phase[0]}{number:04d}",
             phase=self.phase,
             source=source,
-            config=config,
+            config=dict(config),
             seed=trial_seed(self.seed, number),
             budget_samples=self.rungs[-1],
             points=self.ladder.evaluation_points(self.rungs[-1]),
@@ -147,7 +156,7 @@ class SearchPhase(PhaseStrategy):
 
     @abstractmethod
     def propose(self, number: int) -> Proposal:
-        """Return the configuration of trial ``number`` and where it comes from."""
+        """Return the configuration of trial ``number``, beyond the given ones."""
 
     def decide(self, record: Record, evaluation: Evaluation) -> Decision:
         """Stop what failed, what is too slow to be proven in time, and what ASHA drops."""

@@ -5,10 +5,18 @@ from simulation import DEFAULTS, LADDER, SPACE, Simulation
 
 from search.space import Fixed, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase, SobolPoints
+from search.trials import Trial
 
 
 def phase(space: Space = SPACE, *, seed: int = 0, num_trials: int | None = 40) -> CoarsePhase:
     return CoarsePhase(space, DEFAULTS, LADDER, num_trials=num_trials, seed=seed)
+
+
+def take(made: CoarsePhase) -> Trial:
+    trial = made.ask()
+    assert trial is not None
+    made.apply(trial)
+    return trial
 
 
 def test_published_defaults_come_first_then_sobol_points() -> None:
@@ -25,17 +33,29 @@ def test_published_defaults_come_first_then_sobol_points() -> None:
 
 def test_a_default_outside_of_the_study_s_space_is_left_out() -> None:
     narrowed = apply_overrides(SPACE, {"batch_size": {"values": [64, 128]}})
-    first, second = (phase(narrowed).propose(number) for number in range(2))
-    assert first == (DEFAULTS[0].config, "default:a paper")
-    assert second[1] == "sobol"
+    made = phase(narrowed)
+    first, second = take(made), take(made)
+    assert (first.config, first.source) == (DEFAULTS[0].config, "default:a paper")
+    assert second.source == "sobol"
     fixed = apply_overrides(SPACE, {"num_layers": {"value": 2}})
-    assert phase(fixed).propose(0)[1] == "sobol"
-    assert fixed.contains(phase(fixed).propose(0)[0])
+    first = take(phase(fixed))
+    assert first.source == "sobol"
+    assert fixed.contains(first.config)
+
+
+def test_where_all_is_fixed_only_the_defaults_are_left() -> None:
+    fixed = SPACE
+    for name, value in DEFAULTS[0].config.items():
+        fixed = fixed.fix(name, value)
+    made = phase(Space([each for each in fixed if each.name in DEFAULTS[0].config]))
+    assert made.num_trials == 1
+    assert take(made).source == "default:a paper"
+    assert made.ask() is None
 
 
 def test_proposals_do_not_share_a_configuration_with_the_defaults() -> None:
     made = phase()
-    made.propose(0)[0]["num_layers"] = 99
+    take(made).config["num_layers"] = 99
     assert DEFAULTS[0].config["num_layers"] == 1
 
 

@@ -66,7 +66,7 @@ def test_finalists_are_fine_s_best_those_trained_longer_first_then_the_baseline(
         "finalist:f0002",
         "finalist:f0000",
         "finalist:f0001",
-        "baseline",
+        "baseline:another paper",
     ]
     assert chosen[0].why == "f0002: validation loss 0.2 after 108 of 108 samples"
     assert chosen[2].why == "f0001: validation loss 0.1 after 12 of 108 samples"
@@ -97,7 +97,7 @@ def test_no_configuration_is_confirmed_twice() -> None:
 @pytest.mark.parametrize(("losses", "best"), [((0.6, 0.5), 1), ((0.4, 0.5), 0)])
 def test_the_baseline_is_the_default_that_did_best(losses: tuple[float, float], best: int) -> None:
     baseline = choose_candidates(defaults(*losses), History(), DEFAULTS, LADDER, 3)[-1]
-    assert (baseline.name, baseline.source) == (BASELINE, BASELINE)
+    assert (baseline.name, baseline.source) == (BASELINE, f"baseline:{DEFAULTS[best].source}")
     assert baseline.config == DEFAULTS[best].config
     assert DEFAULTS[best].source in baseline.why
 

@@ -1,0 +1,160 @@
+"""The files that a run leaves for its reader: provenance, spaces, tables, best model, result.
+
+What the stages find goes in; nothing is decided here. The run directory's own state (events,
+journal, plan) belongs to :mod:`search.rundir` and the pipeline.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from search.data import Dataset
+from search.errors import RunDirError
+from search.insight.result import (
+    Confirmed,
+    count_trials,
+    phase_cost,
+    total_cost,
+    versions,
+)
+from search.insight.tables import curves_table, trials_table
+from search.report.html import write_report
+from search.rundir import RESULT, RunDir
+from search.space import Space
+from search.strategy.budget import Plan
+from search.strategy.narrow import Change
+from search.study import DataSection
+from search.task import ModelModule
+from search.trials import PHASES, History, Phase
+
+PROVENANCE = "provenance.json"
+Status = Literal["complete", "interrupted", "failed"]
+"""How a run ended."""
+
+
+def write_provenance(run: RunDir, section: DataSection, data: Dataset) -> None:
+    """Write what the run is of; refuse other data than an earlier session's.
+
+    Raises:
+        RunDirError: The data have changed since the run began.
+    """
+    if run.exists(PROVENANCE):
+        if run.read_json(PROVENANCE)["data"]["fingerprint"] != data.fingerprint:
+            raise RunDirError(
+                f"the data at {section.uri} have changed since the run in {run.path} began; "
+                "start again in another folder"
+            )
+        return
+    sizes = {name: len(rows) for name, rows in data.splits.parts().items()}
+    run.write_json(
+        PROVENANCE,
+        {
+            "data": {"uri": section.uri, "fingerprint": data.fingerprint, **sizes},
+            "spec": data.spec.to_json(),
+            "versions": versions(),
+            "started_at": time.time(),
+        },
+    )
+
+
+def write_space(run: RunDir, version: int, space: Space, changes: list[Change]) -> None:
+    """Write a version of the space with the evidence for what has changed in it."""
+    values = {
+        "version": version,
+        "phase": PHASES[version],
+        "dimensions": space.to_json(),
+        "fixed": space.fixed,
+        "evidence": [change.to_json() for change in changes],
+    }
+    run.write_json(space_file(version), values)
+
+
+def read_space(run: RunDir, version: int) -> Space | None:
+    """Return a version of the space; None where it hasn't been written."""
+    name = space_file(version)
+    return Space.from_json(run.read_json(name)["dimensions"]) if run.exists(name) else None
+
+
+def space_file(version: int) -> str:
+    """Return the file of a version of the space: 0 is coarse's, 1 is fine's."""
+    return f"space/{version}.json"
+
+
+def write_tables(run: RunDir, history: History, phase: Phase, plan: Plan) -> None:
+    """Write a phase's trials and curves."""
+    run.write_table(f"{phase}/curves.parquet", curves_table(history))
+    run.write_table(f"{phase}/trials.parquet", trials_table(history, plan.ladder.rungs))
+
+
+def write_best(
+    run: RunDir, winner: Confirmed, data: Dataset, model: ModelModule, metric: str
+) -> None:
+    """Write the winner: its configuration, its weights and what is needed to predict."""
+    run.write_yaml("best/config.yaml", winner.config)
+    run.write_json("best/preparation.json", data.preparation.to_json())
+    run.write_json(
+        "best/model.json",
+        {
+            "model": model.path,
+            "config": winner.config,
+            "spec": data.spec.to_json(),
+            "label": data.schema.label,
+            "metric": metric,
+        },
+    )
+    weights = f"confirm/trials/{winner.best_run}/model.safetensors"
+    if run.exists(weights):
+        run.copy(weights, "best/model.safetensors")
+
+
+def write_result(
+    run: RunDir,
+    plan: Plan,
+    *,
+    status: Status,
+    metric: str,
+    mode: Literal["max", "min"],
+    wall_seconds: float,
+    **more: Any,
+) -> dict[str, Any]:
+    """Write ``result.json`` and the report, however the run ended.
+
+    Args:
+        run: The run directory.
+        plan: The budget's division.
+        status: How it ended.
+        metric: The study's metric.
+        mode: ``max`` where more is better.
+        wall_seconds: The run's time so far.
+        more: Further parts of the result.
+
+    Returns:
+        What the file holds.
+    """
+    histories: dict[Phase, History] = {phase: History(run.events(phase)) for phase in PHASES}
+    costs: dict[str, dict[str, Any]] = {
+        phase: phase_cost(
+            history,
+            wall_seconds=run.phase_seconds(phase),
+            full=plan.ladder.full,
+            slots=plan.slots,
+        )
+        for phase, history in histories.items()
+        if len(history)
+    }
+    result = {
+        "status": status,
+        "metric": metric,
+        "mode": mode,
+        "cost": {"total": total_cost(costs.values(), wall_seconds=wall_seconds), **costs},
+        "trials": count_trials(histories),
+        "versions": versions(),
+        **more,
+    }
+    for phase, history in histories.items():
+        if len(history) and status != "complete":
+            write_tables(run, history, phase, plan)
+    run.write_json(RESULT, result)
+    write_report(run.path)
+    return result
