@@ -285,14 +285,18 @@ class Run:
             observer=self.display,
             repair=self._repair,
         )
-        self.ray.run_phase(driver, self._context(phase, rows), self.dir.path / "ray")
+        self.ray.run_phase(
+            driver, self._context(phase, rows, strategy.rungs), self.dir.path / "ray"
+        )
         self._stop.check()
         write_tables(self.dir, strategy.history, phase, self.plan)
         self.dir.write_json(f"{phase}/{DONE}", {"num_trials": len(strategy.history)})
         self.display.phase_ended(phase, time.time())
         return strategy.history
 
-    def _context(self, phase: Phase, rows: dict[str, Any]) -> PhaseContext:
+    def _context(
+        self, phase: Phase, rows: dict[str, Any], rungs: tuple[int, ...] = ()
+    ) -> PhaseContext:
         confirm = phase == "confirm"
         return PhaseContext(
             model_path=self.model.path,
@@ -305,6 +309,7 @@ class Run:
             num_cpus=self.ray.resources.num_cpus,
             num_gpus=self.ray.resources.num_gpus,
             keep_weights=confirm,
+            rungs=rungs,
         )
 
     # ------------------------------------------------------------------ the proof

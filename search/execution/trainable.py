@@ -8,7 +8,6 @@ resumed run) finds it there, whatever Ray has kept.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import sys
@@ -52,6 +51,7 @@ class PhaseContext:
         num_cpus: CPUs of a trial.
         num_gpus: GPUs of a trial.
         keep_weights: Write the best checkpoint's weights when a trial completes.
+        rungs: Points at which a trial waits for a decision.
     """
 
     model_path: str
@@ -64,9 +64,12 @@ class PhaseContext:
     num_cpus: int
     num_gpus: float
     keep_weights: bool
+    rungs: tuple[int, ...]
 
 
 STATE, WEIGHTS = "state.pt", "model.safetensors"
+_REPORT_SECONDS = 0.5
+"""A report costs some 20 ms: evaluations that come faster than this share one, up to a rung."""
 _resident: tuple[str, Resident] | None = None
 _last_end: float | None = None
 
@@ -111,7 +114,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         except Exception as error:
             if isinstance(error, RuntimeError) and "CUDA error" in str(error):
                 raise  # the process is lost with its context: Ray starts a new one
-            result = self._result([], self._failure(error))
+            session = self._session
+            new = [] if session is None else session.evaluations[self._reported :]
+            result = self._result(new, self._failure(error))
         _last_end = time.time()
         return result
 
@@ -122,11 +127,18 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         # An earlier process may have got further than was reported.
         new = self._session.evaluations[self._reported :]
         if not new and not self._session.has_ended:
-            new = list(itertools.islice(self._stream, 1))
+            new = list(self._train_to_report(self._stream))
         self._reported += len(new)
         ended = self._session.has_ended
         self._save_when_due(ended)
         return self._result(new, self._ending() if ended else None)
+
+    def _train_to_report(self, stream: Iterator[Evaluation]) -> Iterator[Evaluation]:
+        until = time.monotonic() + _REPORT_SECONDS
+        for evaluation in stream:
+            yield evaluation
+            if evaluation.point in self._context.rungs or time.monotonic() >= until:
+                return
 
     def _open(self) -> Session:
         context, trial = self._context, self._trial

@@ -32,7 +32,10 @@ class PhaseStrategy(ABC):
         phase: Its name.
         ladder: The rungs, and with them the evaluation points.
         history: What has happened so far.
+        rungs: Where it decides on a trial beyond whether it has failed; none by default.
     """
+
+    rungs: tuple[int, ...] = ()
 
     def __init__(self, phase: Phase, ladder: Ladder) -> None:
         self.phase = phase
