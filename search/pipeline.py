@@ -37,7 +37,7 @@ from search.execution.signals import StopRequest
 from search.execution.trainable import PhaseContext
 from search.insight.failures import explain_nothing_converged
 from search.insight.result import group_confirmed, prove
-from search.rundir import RunDir
+from search.rundir import DONE, RunDir
 from search.space import Space, apply_overrides
 from search.strategy.budget import Plan, make_plan
 from search.strategy.coarse import CoarsePhase
@@ -52,7 +52,7 @@ from search.training.job import Rows
 from search.training.scoring import METRICS, resolve_metric
 from search.trials import History, Phase
 
-PLAN, PREFLIGHT, SUBSAMPLE, DONE = "plan.json", "preflight.json", "subsample.json", "done.json"
+PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"
 
 
 class Display(Observer, Protocol):
@@ -117,7 +117,8 @@ class Run:
             with self._stop, ExitStack() as stack:
                 self.load_data()
                 self.check_model()
-                self.ray = stack.enter_context(RaySession(self.study, self.data, self._address))
+                session = RaySession(self.study, self.data, self._address, self._stop.arm)
+                self.ray = stack.enter_context(session)
                 self.plan = self.make_plan()
                 coarse = self.search_coarse()
                 space = self.narrow(coarse)
@@ -170,8 +171,10 @@ class Run:
         if self.dir.exists(PLAN):
             return Plan.from_json(self.dir.read_json(PLAN))
         resources = self.ray.resources
-        context = self._context("coarse", self.rows.search(len(self.rows.train)))
-        speed = self.ray.measure_speed(context)
+        speed = None
+        if self.study.time_budget is not None:
+            context = self._context("coarse", self.rows.search(len(self.rows.train)))
+            speed = self.ray.measure_speed(context)
         plan = make_plan(
             self.study,
             num_rows=len(self.rows.train),
@@ -179,7 +182,8 @@ class Run:
             slots=resources.slots,
             elapsed=self.clock.elapsed(),
         )
-        self.dir.write_json(PREFLIGHT, {"speed": speed.to_json(), "slots": resources.slots})
+        measured = None if speed is None else speed.to_json()
+        self.dir.write_json(PREFLIGHT, {"speed": measured, "slots": resources.slots})
         self.dir.write_json(SUBSAMPLE, self.rows.describe(plan.coarse_rows, plan.fine_rows))
         self.dir.write_json(PLAN, plan.to_json())
         self._say("plan", "plan", plan.describe(), **plan.to_json())

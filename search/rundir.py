@@ -24,6 +24,8 @@ from search.errors import RunDirError
 from search.trials import PHASES, Event, Phase, event_from_json, event_to_json
 
 STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
+DONE = "done.json"
+"""In a phase's folder: the phase has come to its end."""
 
 
 class RunDir:
@@ -188,6 +190,7 @@ class RunDir:
             ) from error
         shutil.copyfile(path, path.with_name(path.name + ".damaged"))
         self.close()  # an open file would go on in the one that is replaced
+        path.with_name(DONE).unlink(missing_ok=True)
         kept = b"".join(line + b"\n" for line in lines[: number - 1])
         self.write_file(f"{path.parent.name}/{EVENTS}", lambda new: new.write_bytes(kept))
         self.journal(path.parent.name, "repair", f"dropped {lost} damaged events of {path.name}")

@@ -114,7 +114,7 @@ class PhaseDriver:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to start."""
-        return self.interrupted or (not self._again and (self.time_up or self._exhausted))
+        return self.interrupted or (not self._again and (self.time_up or self.strategy.exhausted))
 
     @property
     def interrupted(self) -> bool:
@@ -125,11 +125,6 @@ class PhaseDriver:
     def time_up(self) -> bool:
         """Whether the phase's time has ended and enough is known to end it."""
         return self._clock.elapsed() >= self._ends_at() and self.strategy.has_enough
-
-    @property
-    def _exhausted(self) -> bool:
-        limit = self.strategy.num_trials
-        return limit is not None and len(self.strategy.history) >= limit
 
     def next_trial(self) -> Handout | None:
         """Return a trial to start now; None while no slot is free, or when none is left."""
@@ -152,11 +147,13 @@ class PhaseDriver:
 
         Args:
             trial_id: The trial.
-            events: JSON list of its evaluations and, when it ended, its ending; plus
-                ``vitals``, which an ending that is decided here needs.
+            events: JSON: its evaluations and, when it ended, its ending (``events``);
+                ``vitals``, which an ending that is decided here needs; a ``note`` to the user.
         """
         decision = CONTINUE
         received = json.loads(events)
+        if received["note"]:
+            self._say("note", f"{trial_id}: {received['note']}")
         for values in received["events"]:
             decision = self._apply(event_from_json(values))
             if decision.action == "stop":
@@ -180,8 +177,13 @@ class PhaseDriver:
         """Enter that a trial's process died too often; it counts as the worst."""
         if self.strategy.history[trial_id].ending is None:
             self._apply(Ending(trial_id, "failed", reason))
-            self._observer.message(f"{trial_id}: {reason}", self.strategy.phase, time.time())
+            self._say("lost", f"{trial_id}: {reason}")
         self._live.discard(trial_id)
+
+    def _say(self, event: str, text: str) -> None:
+        phase = self.strategy.phase
+        self._run.journal(phase, event, text, elapsed=self._clock.elapsed())
+        self._observer.message(text, phase, time.time())
 
     def _apply(self, event: Event) -> Decision:
         at = self._clock.elapsed()

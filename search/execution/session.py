@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +23,20 @@ class RaySession:
         study: What a trial gets.
         data: Put into the object store once, for all phases.
         address: Of a cluster; None: a local Ray for this run alone.
+        on_connected: Called when the connection is made; Ray takes over signals then.
     """
 
-    def __init__(self, study: Study, data: Dataset, address: str | None) -> None:
+    def __init__(
+        self,
+        study: Study,
+        data: Dataset,
+        address: str | None,
+        on_connected: Callable[[], None],
+    ) -> None:
         self._study = study
         self._data = data
         self._address = address
+        self._on_connected = on_connected
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -40,6 +49,7 @@ class RaySession:
     def resources(self) -> TrialResources:
         """What a trial gets, and how many run at a time."""
         self._stack.enter_context(connected(self._address, data_bytes=self._data.inputs.nbytes))
+        self._on_connected()
         return trial_resources(self._study.resources)
 
     @cached_property

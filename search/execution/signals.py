@@ -8,6 +8,8 @@ from typing import Self
 
 from search.errors import Interrupted
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class StopRequest:
     """A context in which the first signal sets a flag and the second raises.
@@ -20,9 +22,15 @@ class StopRequest:
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._on_signal)
+        for number in _SIGNALS:
+            self._previous[number] = signal.getsignal(number)
+        self.arm()
         return self
+
+    def arm(self) -> None:
+        """Take the signals over, again where somebody else has taken them."""
+        for number in _SIGNALS:
+            signal.signal(number, self._on_signal)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():

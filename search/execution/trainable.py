@@ -30,7 +30,13 @@ from search.execution.adapters import EVENTS, HANDOUT
 from search.task import ModelModule, load_model
 from search.training.job import Job, Rows, device_for
 from search.training.session import NetworkSession
-from search.training.sessions import Session, load_state, open_session, save_state
+from search.training.sessions import (
+    DamagedState,
+    Session,
+    load_state,
+    open_session,
+    save_state,
+)
 from search.training.threads import use_threads
 from search.trials import Ending, Evaluation, Trial, event_to_json
 
@@ -105,6 +111,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._stream: Iterator[Evaluation] | None = None
         self._saved_at = 0.0
         self._start_seconds: float | None = None
+        self._note = ""
 
     def step(self) -> dict[str, Any]:
         """Train to the next evaluation; failures of the training become its ending."""
@@ -146,13 +153,20 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         dataset, data = self._resident_data()
         job = make_job(trial, context, dataset)
         rows = Rows.of(context.rows)
-        state = load_state(self._folder / STATE)
+        state = self._load_state()
         session = open_session(job, import_model(context), data, rows, state)
         self._stream = session.run()
         began = time.time()
         self._start_seconds = None if _last_end is None else began - _last_end
         self._saved_at = _spent(session)
         return session
+
+    def _load_state(self) -> dict[str, Any] | None:
+        try:
+            return load_state(self._folder / STATE)
+        except DamagedState as damage:
+            self._note = f"{damage}: what the trial had trained is lost, it begins again"
+            return None
 
     def _resident_data(self) -> tuple[Dataset, Resident]:
         global _resident
@@ -204,12 +218,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _result(self, new: list[Evaluation], ending: Ending | None) -> dict[str, Any]:
         events = [event_to_json(each) for each in (*new, *((ending,) if ending else ()))]
+        note, self._note = self._note, ""
         shown = asdict(new[-1]) if new else {"validation_loss": float("nan"), "samples_seen": 0}
         return {
             **{name: value for name, value in shown.items() if not isinstance(value, str)},
             "timesteps_total": shown["samples_seen"],  # TensorBoard's horizontal axis
             "done": ending is not None,
-            EVENTS: json.dumps({"events": events, "vitals": self._vitals()}),
+            EVENTS: json.dumps({"events": events, "vitals": self._vitals(), "note": note}),
         }
 
     def cleanup(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_ind, ttest_rel
 
 Verdict = Literal["better", "tie", "worse"]
 
@@ -44,8 +44,8 @@ class Comparison:
 
     Attributes:
         difference: Mean of winner minus baseline, in the metric's unit.
-        ci95: 95 % interval of that mean, by Student's t over the paired seeds; None with
-            fewer than two pairs.
+        ci95: 95 % interval of that mean, by Student's t over the paired seeds (unpaired where
+            every pair differs by the same); None with fewer than two pairs.
         p_value: Of the two-sided paired t-test; None likewise.
         verdict: ``better`` or ``worse`` where the interval leaves out 0, else ``tie``.
         statement: All of it in words.
@@ -93,11 +93,16 @@ def _paired(
     differences: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> tuple[float, float, float, float]:
     mean = float(differences.mean())
-    if np.ptp(differences) < 1e-12:  # the same in every seed: Student's t has no spread
-        return mean, mean, mean, 0.0 if abs(mean) > 1e-12 else 1.0
-    test = ttest_rel(first, second)
-    interval = test.confidence_interval(0.95)
-    return mean, float(interval.low), float(interval.high), float(test.pvalue)
+    paired = True
+    if np.ptp(differences) < 1e-12:
+        # The same in every seed, which few test rows make likely: that is no certainty. The
+        # values' own spread is left, or none at all where training has no noise.
+        if np.ptp(first) < 1e-12:
+            return mean, mean, mean, 0.0 if abs(mean) > 1e-12 else 1.0
+        paired = False
+    result = ttest_rel(first, second) if paired else ttest_ind(first, second)
+    interval = result.confidence_interval(0.95)
+    return mean, float(interval.low), float(interval.high), float(result.pvalue)
 
 
 def _verdict(low: float, high: float, mode: Literal["max", "min"]) -> Verdict:

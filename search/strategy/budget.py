@@ -147,7 +147,9 @@ class Plan:
         return spread + longest * (1 - 1 / self.slots) / 2 + PHASE_START_SECONDS + REPORT_SECONDS
 
 
-def make_plan(study: Study, *, num_rows: int, speed: Speed, slots: int, elapsed: float) -> Plan:
+def make_plan(
+    study: Study, *, num_rows: int, speed: Speed | None, slots: int, elapsed: float
+) -> Plan:
     """Divide the budget of a run between its phases.
 
     Without a time budget the full run has ``full_epochs`` (50) passes, and coarse and fine
@@ -157,7 +159,7 @@ def make_plan(study: Study, *, num_rows: int, speed: Speed, slots: int, elapsed:
     Args:
         study: The study.
         num_rows: Training rows.
-        speed: What a step costs here.
+        speed: What a step costs here; only a time budget needs it.
         slots: Trials at a time.
         elapsed: Seconds of run time used up already.
 
@@ -168,6 +170,7 @@ def make_plan(study: Study, *, num_rows: int, speed: Speed, slots: int, elapsed:
     wanted = _full_samples(study, num_rows)
     available = math.inf
     if study.time_budget is not None:
+        assert speed is not None
         available = study.time_budget - elapsed - REPORT_SECONDS - 3 * PHASE_START_SECONDS
         affordable = _affordable_samples(study, available, speed, slots)
         smallest = min(wanted, factor ** (num_rungs - 1) * 32 * MIN_STEPS_AT_FIRST_RUNG)

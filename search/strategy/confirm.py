@@ -67,10 +67,18 @@ class ConfirmPhase(PhaseStrategy):
         """Candidates times seeds."""
         return len(self._trials)
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether all runs have been started."""
+        return self.ask() is None
+
     def ask(self) -> Trial | None:
-        """Return the next run; None when all were started."""
-        started = len(self.history)
-        return self._trials[started] if started < len(self._trials) else None
+        """Return the next run; None when all were started.
+
+        A log that was repaired may hold other runs than these: they don't count.
+        """
+        left = (trial for trial in self._trials if trial.trial_id not in self.history)
+        return next(left, None)
 
 
 def choose_candidates(

@@ -88,6 +88,11 @@ class PhaseStrategy(ABC):
         return None
 
     @property
+    def exhausted(self) -> bool:
+        """Whether all trials have been started."""
+        return self.num_trials is not None and len(self.history) >= self.num_trials
+
+    @property
     def has_enough(self) -> bool:
         """Whether the phase may end when its time is up."""
         return True
@@ -142,9 +147,9 @@ class SearchPhase(PhaseStrategy):
 
     def ask(self) -> Trial | None:
         """Return the next trial; None once the limit is reached."""
-        number = len(self.history)
-        if self._limit is not None and number >= self._limit:
+        if self.exhausted:
             return None
+        number = len(self.history)
         given = self._given[number : number + 1]
         config, source = given[0] if given else self.propose(number)
         return Trial(

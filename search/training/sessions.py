@@ -19,6 +19,10 @@ from search.training.session import NetworkSession
 from search.trials import Evaluation
 
 
+class DamagedState(Exception):  # noqa: N818 - no error: the trial begins again
+    """A state file can't be read; its trial has to begin again."""
+
+
 class Session(Protocol):
     """A training that can be interrupted at each evaluation."""
 
@@ -66,14 +70,28 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
-    """Read a session's state; None where there is none or it is damaged.
+    """Read a session's state; None where there is none.
 
     The file is the run's own: it may hold any picklable object of a loop of one's own.
+
+    Raises:
+        DamagedState: The file can't be read.
     """
     if not path.is_file():
         return None
+    if not _is_intact(path):
+        raise DamagedState(f"{path} is damaged")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile):
-        return None
+    except (RuntimeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise DamagedState(f"{path} is damaged") from error
     return state
+
+
+def _is_intact(path: Path) -> bool:
+    """Say whether a file's checksums are right; torch writes them and doesn't look at them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # which one depends on the byte that is wrong
+        return False

@@ -1,0 +1,131 @@
+"""Real signals to real processes: whatever ends a run, resuming it gives the same run."""
+
+import json
+import shutil
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import Command, events, kill, outcome, small_study, trial_workers, wait_until
+
+pytestmark = pytest.mark.ray
+EPOCH_S, REPORT_S = 0.1, 0.5
+BEGUN = {"coarse": 12, "fine": 15, "confirm": 5}
+"""Events after which a phase is under way."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = Command(folder).run("run", *small_study(), "--out", "run")
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+@pytest.fixture
+def run_dir(sieve: Command) -> Path:
+    return sieve.folder / "run"
+
+
+def begin(sieve: Command, *arguments: object, phase: str):
+    """Start a run with slow epochs and wait until a phase is under way."""
+    log = sieve.folder / "epochs.log"
+    process = sieve.start(*arguments, EPOCH_SECONDS=str(EPOCH_S), EPOCH_LOG=str(log))
+    run_dir = sieve.folder / "run"
+    wait_until(lambda: len(events(run_dir, phase)) >= BEGUN[phase], f"{phase} is under way")
+    return process
+
+
+def trained_again(log: Path) -> dict[str, int]:
+    """Return trials to the number of their epochs that were trained more than once."""
+    epochs = Counter(log.read_text().splitlines())
+    return Counter(line.rpartition(" ")[0] for line, count in epochs.items() if count > 1)
+
+
+def test_a_run_that_is_killed_in_every_phase_ends_as_if_nothing_had_been(
+    sieve: Command, run_dir: Path, undisturbed: Path
+) -> None:
+    arguments: tuple[object, ...] = ("run", *small_study(), "--out", "run")
+    known = {}
+    for phase in BEGUN:
+        kill(begin(sieve, *arguments, phase=phase))
+        known[phase] = events(run_dir, phase)
+        arguments = ("resume", "run")
+    resumed = sieve.run(*arguments)
+    assert resumed.returncode == 0, resumed.stderr
+    for phase, before in known.items():
+        assert events(run_dir, phase)[: len(before)] == before, "what was known has changed"
+    assert outcome(run_dir) == outcome(undisturbed)
+
+    again = trained_again(sieve.folder / "epochs.log")
+    assert len(again) <= len(BEGUN), "a trial that had ended was trained again"
+    assert max(again.values(), default=0) <= REPORT_S / EPOCH_S + 1, "more than an interval is lost"
+
+
+def test_signals_save_and_exit_with_130_and_a_dead_worker_costs_no_trial(
+    sieve: Command, run_dir: Path, undisturbed: Path
+) -> None:
+    arguments: tuple[object, ...] = ("run", *small_study(), "--out", "run")
+    for number, phase in ((signal.SIGINT, "coarse"), (signal.SIGTERM, "confirm")):
+        process = begin(sieve, *arguments, phase=phase)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        last = err.splitlines()[-1]
+        assert last == "sieve: interrupted; 'sieve resume' on the run directory goes on"
+        assert json.loads((run_dir / "result.json").read_text())["status"] == "interrupted"
+        assert (run_dir / "report.html").stat().st_size > 10_000
+        arguments = ("resume", "run")
+
+    process = begin(sieve, *arguments, phase="confirm")
+    wait_until(lambda: trial_workers(process), "a trial has a process")
+    for worker in trial_workers(process):
+        worker.kill()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert json.loads((run_dir / "result.json").read_text())["status"] == "complete"
+    assert outcome(run_dir) == outcome(undisturbed)
+
+
+def test_a_state_file_that_is_cut_off_costs_only_that_trial_s_training(
+    sieve: Command, run_dir: Path, undisturbed: Path
+) -> None:
+    kill(begin(sieve, "run", *small_study(), "--out", "run", phase="fine"))
+    running = events(run_dir, "fine")[-1]
+    assert running["event"] == "evaluation"
+    state = run_dir / "fine" / "trials" / running["trial_id"] / "state.pt"
+    state.write_bytes(state.read_bytes()[:100])
+    resumed = sieve.run("resume", "run")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "state.pt is damaged: what the trial had trained is lost, it begins again" in (
+        " ".join(resumed.stderr.split())
+    )
+    assert outcome(run_dir) == outcome(undisturbed)
+
+
+def test_a_damaged_log_says_what_is_lost_and_how_to_go_on(
+    sieve: Command, run_dir: Path, undisturbed: Path
+) -> None:
+    shutil.copytree(undisturbed, run_dir)
+    path = run_dir / "confirm" / "events.jsonl"
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([*lines[:2], lines[2][:20], *lines[3:]]))
+    refused = sieve.run("resume", "run")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert f"damaged at line 3: {len(lines) - 3} events from there on are lost" in refused.stderr
+    assert "--repair" in refused.stderr
+    repaired = sieve.run("resume", "run", "--repair")
+    assert repaired.returncode == 0, repaired.stderr
+    assert path.with_name("events.jsonl.damaged").exists()
+    assert outcome(run_dir) == outcome(undisturbed)
+
+
+def test_resuming_a_finished_run_trains_nothing(sieve: Command, undisturbed: Path) -> None:
+    before = outcome(undisturbed)
+    again = sieve.run("resume", undisturbed, EPOCH_LOG=str(sieve.folder / "epochs.log"))
+    assert again.returncode == 0, again.stderr
+    assert not (sieve.folder / "epochs.log").exists()
+    assert outcome(undisturbed) == before
