@@ -20,7 +20,7 @@ from search.insight.result import (
 )
 from search.insight.tables import curves_table, trials_table
 from search.report.html import write_report
-from search.rundir import RESULT, RunDir
+from search.rundir import PROVENANCE, RESULT, RunDir
 from search.space import Space
 from search.strategy.budget import Plan
 from search.strategy.narrow import Change
@@ -28,7 +28,6 @@ from search.study import DataSection
 from search.task import ModelModule
 from search.trials import PHASES, History, Phase
 
-PROVENANCE = "provenance.json"
 Status = Literal["complete", "interrupted", "failed"]
 """How a run ended."""
 

@@ -72,9 +72,12 @@ def run(
     from search.rundir import RunDir
 
     folder = out or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    _carry_out(
-        resolved, RunDir.create(folder, resolved.to_json(), resolved.digest), address, as_json
-    )
+    run_dir = RunDir.create(folder, resolved.to_json(), resolved.digest)
+    try:
+        _carry_out(resolved, run_dir, address, as_json)
+    except SieveError:
+        run_dir.discard_unbegun()
+        raise
 
 
 @app.command()

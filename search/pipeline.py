@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from typing import Any, Literal, Protocol
 
 from search.artifacts import (
-    PROVENANCE,
     Status,
     read_space,
     space_file,
@@ -37,7 +36,7 @@ from search.execution.signals import StopRequest
 from search.execution.trainable import PhaseContext
 from search.insight.failures import explain_nothing_converged
 from search.insight.result import group_confirmed, prove
-from search.rundir import DONE, RunDir
+from search.rundir import DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
 from search.space import Space, apply_overrides
 from search.strategy.budget import Plan, make_plan
 from search.strategy.coarse import CoarsePhase
@@ -51,8 +50,6 @@ from search.training.check import look_at_network
 from search.training.job import Rows
 from search.training.scoring import METRICS, resolve_metric
 from search.trials import History, Phase
-
-PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"
 
 
 class Display(Observer, Protocol):

@@ -7,6 +7,7 @@ of earlier stages only.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -24,6 +25,9 @@ from search.errors import RunDirError
 from search.trials import PHASES, Event, Phase, event_from_json, event_to_json
 
 STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
+PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"
+PROVENANCE, COARSE_SPACE = "provenance.json", "space/0.json"
+_BEFORE_PLAN = (STUDY, JOURNAL, PROVENANCE, COARSE_SPACE, PREFLIGHT, SUBSAMPLE)
 DONE = "done.json"
 """In a phase's folder: the phase has come to its end."""
 
@@ -77,6 +81,20 @@ class RunDir:
         if not (path / STUDY).is_file():
             raise RunDirError(f"{path} is no run directory (it has no {STUDY})")
         return cls(path)
+
+    def discard_unbegun(self) -> None:
+        """Remove the files of a run that was refused before its plan was made.
+
+        The same folder is then free for the corrected study. Other files are left alone.
+        """
+        if self.exists(PLAN):
+            return
+        self.close()
+        for name in _BEFORE_PLAN:
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self.path / "space", self.path):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def study(self) -> dict[str, Any]:
         """Return the resolved study's values.
