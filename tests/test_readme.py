@@ -1,0 +1,76 @@
+"""Every command and every code block of the README, as a reader would type them."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sklearn.datasets import load_iris
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.S | re.M)
+COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+FEW = {"coarse.num_trials": 6, "fine.num_trials": 4, "budget.full_epochs": 10}
+SHORT = {
+    "--time-budget 20m": " ".join(f"--set {key}={value}" for key, value in FEW.items()),
+    "time_budget: 20m": "coarse: {num_trials: 6}\nfine: {num_trials: 4}\nbudget: {full_epochs: 10}",
+}
+"""What a test changes: a few trials in the place of twenty minutes."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader's folder: the README's files, and a table of flowers."""
+    folder = tmp_path_factory.mktemp("reader")
+    for kind, text in BLOCKS:
+        if kind != "sh":
+            comment, _, content = text.partition("\n")
+            name = comment.removeprefix("# ")
+            for long, short in SHORT.items():
+                content = content.replace(long, short)
+            (folder / name).write_text(content)
+    iris = load_iris(as_frame=True)
+    frame = iris.data.assign(species=iris.target_names[iris.target], comment=None)
+    frame.to_csv(folder / "flowers.csv", index=False)
+    return folder
+
+
+def run(command: str, folder: Path) -> str:
+    for long, short in SHORT.items():
+        command = command.replace(long, short)
+    program, *arguments = shlex.split(command)
+    path = Path(sys.executable).with_name(program)
+    done = subprocess.run([path, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_readme_s_blocks_are_all_known() -> None:
+    assert {kind for kind, _ in BLOCKS} == {"sh", "yaml", "python"}
+    assert {shlex.split(command)[0] for command in COMMANDS} == {"make", "sieve"}
+
+
+@pytest.mark.parametrize("target", [c.split()[1] for c in COMMANDS if c.startswith("make")])
+def test_the_make_targets_do_what_they_are_said_to_do(target: str) -> None:
+    command = ["make", "--dry-run", "--always-make", "--directory", ROOT, target]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "scripts/install .venv" in shown
+    assert {"run": "bin/sieve run", "test": "-m pytest"}[target] in shown
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_commands_work_one_after_the_other(folder: Path) -> None:
+    shown = {command: run(command, folder) for command in COMMANDS if command.startswith("sieve")}
+    assert any("winner" in text for text in shown.values())
+    assert (folder / "runs" / "flowers" / "report.html").exists()
+    (checked,) = [text for command, text in shown.items() if "check-model" in command]
+    assert "FAIL" not in checked
+
+
+def test_the_example_of_a_model_of_one_s_own_is_short() -> None:
+    (example,) = [text for kind, text in BLOCKS if kind == "python"]
+    code = [line for line in example.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(code) <= 20
