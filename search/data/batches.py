@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from search.data.columns import joined
 from search.data.dataset import Dataset
 
 
@@ -66,9 +67,7 @@ class Resident:
 
 
 def _shared_tensor(column: pa.ChunkedArray) -> Tensor:
-    chunk = column.combine_chunks()
-    if isinstance(chunk, pa.ChunkedArray):
-        chunk = chunk.chunk(0)
+    chunk = joined(column)
     if pa.types.is_fixed_size_list(chunk.type):
         values = chunk.flatten().to_numpy(zero_copy_only=True).reshape(len(chunk), -1)
     else:

@@ -11,8 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.preprocessing import QuantileTransformer
 
-from search.data.schema import Schema, decoded
-from search.data.split import Rows, image_pixels
+from search.data.columns import decoded, image_pixels, image_shape_of, numbers, strings
+from search.data.schema import Schema
+from search.data.split import Rows
 from search.errors import DataError
 from search.task import Spec
 
@@ -57,8 +58,8 @@ class Preparation:
     def fit(cls, table: pa.Table, schema: Schema, rows: Rows) -> Self:
         """Fit on the rows numbered ``rows``."""
         training = table.take(pa.array(rows))
-        numeric = {name: _numbers(training[name], name) for name in schema.of_kind("numeric")}
-        medians = {name: float(np.nanmedian(values)) for name, values in numeric.items()}
+        numeric = {name: numbers(training[name], name) for name in schema.of_kind("numeric")}
+        medians = {name: _median(values) for name, values in numeric.items()}
         values = decoded(training[schema.label]).to_pandas()
         pixel_mean, pixel_sd = _pixel_statistics(training, schema)
         return cls(
@@ -66,7 +67,7 @@ class Preparation:
             medians=medians,
             indicators=tuple(name for name, v in numeric.items() if np.isnan(v).any()),
             quantiles=_quantiles(numeric, medians),
-            categories={n: _categories(training[n]) for n in schema.of_kind("categorical")},
+            categories={n: _categories(training[n], n) for n in schema.of_kind("categorical")},
             pixel_mean=pixel_mean,
             pixel_sd=pixel_sd,
             # All of them, not the training rows' only: an output must exist for each.
@@ -89,13 +90,14 @@ class Preparation:
             (of float32), ``categorical`` (of int32), ``target`` (int64 codes, or float32).
 
         Raises:
-            DataError: A feature column is missing, or the label has an unknown class.
+            DataError: A column is missing or of another type, or the label has an unknown class.
         """
         for name in self.schema.kinds:
             if name not in table.column_names:
                 raise DataError(f"the data have no column '{name}', which the model was trained on")
         columns: dict[str, pa.Array] = {}
         for name in self.schema.of_kind("image"):
+            image_shape_of(table[name], name, self.schema.image_shape)
             columns["image"] = _lists(image_pixels(table[name]))
         if self.schema.of_kind("numeric"):
             columns["numeric"] = _lists(self._numeric(table))
@@ -107,7 +109,7 @@ class Preparation:
 
     def _numeric(self, table: pa.Table) -> NDArray[np.float32]:
         names = self.schema.of_kind("numeric")
-        raw = np.column_stack([_numbers(table[name], name) for name in names])
+        raw = np.column_stack([numbers(table[name], name) for name in names])
         missing = np.isnan(raw)
         filled = np.where(missing, [self.medians[name] for name in names], raw)
         scaled = np.clip(self._transformer().transform(filled), -_CLIP, _CLIP)
@@ -126,16 +128,18 @@ class Preparation:
     def _codes(self, table: pa.Table) -> NDArray[np.int32]:
         columns = []
         for name, values in self.categories.items():
-            found = pd.Categorical(_strings(table[name]), categories=list(values))
-            columns.append(found.codes.astype(np.int32) + 1)
+            found = pd.Index(values, dtype=object).get_indexer(pd.Index(strings(table[name], name)))
+            columns.append(found.astype(np.int32) + 1)
         return np.column_stack(columns)
 
     def _target(self, table: pa.Table) -> NDArray[Any]:
-        values = decoded(table[self.schema.label]).to_pandas()
+        column = table[self.schema.label]
         if self.schema.task == "regression":
             mean, sd = self.target_scale
-            return np.asarray((values.to_numpy(dtype=np.float64) - mean) / sd, dtype=np.float32)
-        codes = pd.Categorical(values, categories=list(self.classes)).codes
+            standardised = (numbers(column, self.schema.label) - mean) / sd
+            return standardised.astype(np.float32)
+        values = decoded(column).to_pandas()
+        codes = pd.Index(self.classes).get_indexer(pd.Index(values))
         if (codes < 0).any():
             unknown = values[codes < 0].iloc[0]
             raise DataError(f"label '{self.schema.label}' has the unknown class '{unknown}'")
@@ -170,23 +174,14 @@ class Preparation:
         return cls(**{**fields, "schema": Schema.from_json(values["schema"])})
 
 
-def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
-    try:
-        values: NDArray[np.float64] = decoded(column).cast(pa.float64()).to_numpy()
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            f"column '{name}' is declared numeric and has values that are no numbers"
-        ) from error
-    return np.where(np.isfinite(values), values, np.nan)
+def _median(values: NDArray[np.float64]) -> float:
+    present = values[~np.isnan(values)]
+    return float(np.median(present)) if len(present) else 0.0
 
 
-def _strings(column: pa.ChunkedArray) -> NDArray[np.object_]:
-    strings: NDArray[np.object_] = decoded(column).cast(pa.string()).to_pandas().to_numpy(object)
-    return strings
-
-
-def _categories(column: pa.ChunkedArray) -> tuple[str, ...]:
-    counts = pd.Series(_strings(column)).value_counts()
+def _categories(column: pa.ChunkedArray, name: str) -> tuple[str, ...]:
+    counts = pd.Series(strings(column, name)).value_counts().sort_index()
+    counts = counts.sort_values(ascending=False, kind="stable")
     return tuple(sorted(str(value) for value in counts.index[:MAX_CATEGORIES]))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from search.data.columns import decoded, image_shape_of, is_number, is_string, missing_mask
 from search.errors import DataError, did_you_mean
 from search.task import TaskType
 
@@ -101,16 +102,15 @@ def infer_schema(
     for name in table.column_names:
         if name in left_out:
             continue
-        warning = _unusable(table[name], name)
-        kind = declared.get(name) or ("ignore" if warning else _infer_kind(table[name], name))
-        if warning and name not in declared:
+        kind, warning = _kind(table[name], name, declared.get(name))
+        if warning:
             warnings.append(warning)
         if kind != "ignore":
             found[name] = kind
     if not found:
         raise DataError("no feature column is left; check label, ignore and kinds")
     shape = _image_shape(table, found, image_shape)
-    return Schema(label, task or _infer_task(table[label]), found, split, shape), warnings
+    return Schema(label, _task(table[label], label, task), found, split, shape), warnings
 
 
 def _check_names(table: pa.Table, names: Sequence[str | None]) -> None:
@@ -130,6 +130,13 @@ def _infer_label(table: pa.Table) -> str:
 
 
 def _check_label(column: pa.ChunkedArray, name: str) -> None:
+    kind = decoded(column).type
+    plain = is_number(kind) and not pa.types.is_decimal(kind)
+    if not (plain or is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+        raise DataError(
+            f"label '{name}' is of type {kind}, which isn't supported; "
+            "make it numbers or strings, or predict another column"
+        )
     missing = int(missing_mask(column).sum())
     if missing:
         raise DataError(
@@ -143,13 +150,25 @@ def _check_label(column: pa.ChunkedArray, name: str) -> None:
 def _infer_split(table: pa.Table) -> str | None:
     if "split" not in table.column_names:
         return None
-    values = {str(value) for value in decoded(table["split"]).unique().to_pylist()}
-    return "split" if values <= set(SPLIT_NAMES) else None
+    column = decoded(table["split"])
+    if not is_string(column.type):
+        return None
+    values = {value.lower() for value in column.drop_null().unique().to_pylist()}
+    return "split" if values and values <= set(SPLIT_NAMES) else None
+
+
+def _task(column: pa.ChunkedArray, name: str, declared: TaskType | None) -> TaskType:
+    if declared == "regression" and not is_number(decoded(column).type):
+        raise DataError(
+            f"label '{name}' is of type {decoded(column).type}, which has no regression; "
+            "predict a column of numbers, or leave out the task"
+        )
+    return declared or _infer_task(column)
 
 
 def _infer_task(column: pa.ChunkedArray) -> TaskType:
     values = decoded(column)
-    if not _is_number(values.type):
+    if not is_number(values.type):
         return "classification"
     distinct = pc.unique(values).to_numpy(zero_copy_only=False)
     whole = bool(np.all(distinct == np.floor(distinct)))
@@ -158,13 +177,22 @@ def _infer_task(column: pa.ChunkedArray) -> TaskType:
     return "classification" if whole and few else "regression"
 
 
-def _unusable(column: pa.ChunkedArray, name: str) -> str | None:
-    missing = missing_mask(column)
-    if missing.all():
-        return f"column '{name}' is missing in every row: left out"
-    if not pa.types.is_nested(column.type) and len(pc.unique(column)) == 1:
-        return f"column '{name}' has the same value in every row: left out"
-    return None
+def _kind(column: pa.ChunkedArray, name: str, declared: Kind | None) -> tuple[Kind, str | None]:
+    if declared == "ignore":
+        return "ignore", None
+    if missing_mask(column).all():
+        return "ignore", f"column '{name}' is missing in every row: left out"
+    nested = pa.types.is_nested(column.type)
+    if declared is None:
+        if not nested and len(pc.unique(column)) == 1:
+            return "ignore", f"column '{name}' has the same value in every row: left out"
+        return _infer_kind(column, name), None
+    if declared != "image" and (nested or pa.types.is_binary(column.type)):
+        raise DataError(
+            f"column '{name}' is of type {column.type}, which can't be {declared}; "
+            "leave it out (data.ignore)"
+        )
+    return declared, None
 
 
 def _infer_kind(column: pa.ChunkedArray, name: str) -> Kind:
@@ -174,9 +202,9 @@ def _infer_kind(column: pa.ChunkedArray, name: str) -> Kind:
     values = decoded(column)
     if pa.types.is_boolean(values.type):
         return "categorical"
-    if _is_number(values.type):
+    if is_number(values.type):
         return "numeric"
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+    if is_string(values.type):
         if _is_text(values):
             raise DataError(
                 f"column '{name}' is text, which no bundled model reads; "
@@ -199,46 +227,6 @@ def _image_shape(
     table: pa.Table, kinds: Mapping[str, Kind], declared: tuple[int, int, int] | None
 ) -> tuple[int, int, int] | None:
     images = [name for name, kind in kinds.items() if kind == "image"]
-    if not images:
-        return None
     if len(images) > 1:
         raise DataError(f"{len(images)} image columns ({', '.join(images)}); leave all but one out")
-    column = table[images[0]].type
-    if not pa.types.is_fixed_size_list(column) or not pa.types.is_uint8(column.value_type):
-        raise DataError(f"column '{images[0]}' is {column}; an image is a fixed-size list of uint8")
-    size = column.list_size
-    shape = declared or _square(size)
-    if shape is None or math.prod(shape) != size:
-        raise DataError(
-            f"column '{images[0]}' has {size} values, which is no square image; "
-            "give data.image_shape as [channels, height, width] of that size"
-        )
-    return shape
-
-
-def _square(size: int) -> tuple[int, int, int] | None:
-    for channels in (1, 3):
-        side = math.isqrt(size // channels)
-        if channels * side * side == size:
-            return channels, side, side
-    return None
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    )
-
-
-def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a dictionary-encoded column as plain values; others as they are."""
-    if pa.types.is_dictionary(column.type):
-        return column.cast(column.type.value_type)
-    return column
-
-
-def missing_mask(column: pa.ChunkedArray) -> np.ndarray:
-    """Return which rows are missing, shape (rows,): null, or NaN."""
-    mask = pc.is_null(column, nan_is_null=True)
-    values: np.ndarray = mask.to_numpy()
-    return values
+    return image_shape_of(table[images[0]], images[0], declared) if images else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ _BUNDLED: dict[str, Callable[[], Any]] = {
 }
 
 
+# An empty cell is missing in a column of strings too.
+_CSV = pa_csv.ConvertOptions(strings_can_be_null=True)
+
+
 def read_table(uri: str) -> pa.Table:
     """Read a data set.
 
@@ -37,6 +42,9 @@ def read_table(uri: str) -> pa.Table:
     table = _read_bundled(uri) if uri.startswith("sklearn:") else _read_files(uri)
     if table.num_rows == 0:
         raise DataError(f"data {uri} has no rows; give a file with data")
+    for name, count in Counter(table.column_names).items():
+        if count > 1:
+            raise DataError(f"data {uri} has {count} columns named '{name}'; rename all but one")
     return table
 
 
@@ -67,7 +75,7 @@ def _read_files(uri: str) -> pa.Table:
             return _read_folder(filesystem, path, uri)
         if path.lower().endswith(".csv"):
             with filesystem.open_input_stream(path) as stream:
-                return pa_csv.read_csv(stream)
+                return pa_csv.read_csv(stream, convert_options=_CSV)
         return pq.read_table(path, filesystem=filesystem)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         kind = "CSV" if path.lower().endswith(".csv") else "Parquet"
@@ -86,11 +94,13 @@ def _locate(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def _read_folder(filesystem: fs.FileSystem, path: str, uri: str) -> pa.Table:
-    files = filesystem.get_file_info(fs.FileSelector(path, recursive=True))
-    if not any(each.is_file and each.path.endswith(".parquet") for each in files):
-        raise DataError(f"folder {uri} holds no .parquet file")
+    infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True))
+    # A file system lists in any order; the rows' order shall not depend on it.
+    files = sorted(each.path for each in infos if each.is_file and each.path.endswith(".parquet"))
+    if not files:
+        raise DataError(f"folder {uri} holds no .parquet file; give one that does")
     found = pa_dataset.dataset(
-        [each.path for each in files if each.is_file and each.path.endswith(".parquet")],
+        files,
         filesystem=filesystem,
         format="parquet",
         partitioning=None,

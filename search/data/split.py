@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from search.data.schema import SPLIT_NAMES, Schema, decoded
+from search.data.columns import decoded, image_pixels
+from search.data.schema import SPLIT_NAMES, Schema
 from search.errors import DataError
 
 NUM_QUANTILES = 10
@@ -45,7 +47,7 @@ def row_hashes(table: pa.Table, schema: Schema) -> NDArray[np.uint64]:
     """Hash every row's label and features, shape (rows,): the same content, the same hash."""
     plain = [name for name, kind in schema.kinds.items() if kind != "image"]
     frame = pd.DataFrame(
-        {str(n): decoded(table[name]).to_pandas() for n, name in enumerate([schema.label, *plain])}
+        {str(n): _hashable(table[name]) for n, name in enumerate([schema.label, *plain])}
     )
     hashes: NDArray[np.uint64] = np.asarray(
         pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64
@@ -55,22 +57,19 @@ def row_hashes(table: pa.Table, schema: Schema) -> NDArray[np.uint64]:
     return hashes
 
 
+def _hashable(column: pa.ChunkedArray) -> pd.Series[Any]:
+    column = decoded(column)
+    if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+        # With a gap pandas would make floats of all, and each row would get another hash.
+        column = column.fill_null(pa.scalar(0).cast(column.type))
+    values: pd.Series[Any] = column.to_pandas()
+    return values
+
+
 def _image_hashes(column: pa.ChunkedArray) -> NDArray[np.uint64]:
     pixels = image_pixels(column)
     digests = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in pixels)
     return np.frombuffer(digests, dtype=np.uint64)
-
-
-def image_pixels(column: pa.ChunkedArray) -> NDArray[np.uint8]:
-    """Return an image column's values, shape (rows, size); a missing image is a DataError."""
-    if column.null_count:
-        raise DataError(f"{column.null_count} images are missing; leave those rows out")
-    joined = column.combine_chunks()
-    if isinstance(joined, pa.ChunkedArray):
-        joined = joined.chunk(0)
-    flat = joined.flatten().to_numpy(zero_copy_only=False)
-    pixels: NDArray[np.uint8] = flat.reshape(len(joined), -1)
-    return pixels
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -93,7 +92,8 @@ def make_strata(table: pa.Table, schema: Schema) -> NDArray[np.int64]:
     if schema.task == "classification":
         codes: NDArray[np.int64] = pd.factorize(values, sort=True)[0].astype(np.int64)
         return codes
-    ranks = values.rank(method="first").to_numpy() - 1
+    # Equal targets share a decile, wherever their rows stand.
+    ranks = values.rank(method="min").to_numpy() - 1
     deciles: NDArray[np.int64] = (ranks * NUM_QUANTILES // len(ranks)).astype(np.int64)
     return deciles
 
@@ -126,7 +126,7 @@ def make_splits(
         _check_classes(table, schema, strata, rows, num_parts=3)
         rest, test = _cut(rows, strata, hashes, TEST_SHARE, "test", seed)
         train, validation = _validation(rest, strata, hashes, seed)
-        return Splits(train, validation, test)
+        return _checked(Splits(train, validation, test))
     given = _given_parts(table, schema.split)
     train = np.flatnonzero(given == "train")
     validation, test = np.flatnonzero(given == "validation"), np.flatnonzero(given == "test")
@@ -136,17 +136,29 @@ def make_splits(
         train, test = _cut(train, strata, hashes, TEST_SHARE, "test", seed)
     if len(validation) == 0:
         train, validation = _validation(train, strata, hashes, seed)
-    return Splits(train, validation, test)
+    return _checked(Splits(train, validation, test))
+
+
+def _checked(splits: Splits) -> Splits:
+    parts = splits.parts()
+    total = sum(len(rows) for rows in parts.values())
+    for name, rows in parts.items():
+        if len(rows) == 0:
+            raise DataError(
+                f"{total} rows are too few, or too alike, to split: none is left for {name}; "
+                "give more data, or a split column that has all three parts"
+            )
+    return splits
 
 
 def _given_parts(table: pa.Table, column: str) -> NDArray[np.str_]:
     values = [str(value) for value in decoded(table[column]).to_pylist()]
-    unknown = sorted(set(values) - set(SPLIT_NAMES))
+    unknown = sorted(value for value in set(values) if value.lower() not in SPLIT_NAMES)
     if unknown:
         raise DataError(
             f"split column '{column}' has '{unknown[0]}'; it may have {', '.join(SPLIT_NAMES)}"
         )
-    given = np.array([SPLIT_NAMES[value] for value in values])
+    given = np.array([SPLIT_NAMES[value.lower()] for value in values])
     if not (given == "train").any():
         raise DataError(f"split column '{column}' has no training rows")
     return given
@@ -182,15 +194,20 @@ def _cut(
     purpose: str,
     seed: int,
 ) -> tuple[Rows, Rows]:
-    """Cut ``share`` off each stratum: its rows with the smallest hashes, at least one."""
+    """Cut ``share`` off each stratum: its rows with the smallest hashes, at least one.
+
+    Copies of a row share its hash, and all of them go to the same side. The larger side is
+    never left without rows of a stratum.
+    """
     keys = salted(hashes[rows], purpose, seed)
     taken: list[Rows] = []
     for stratum in np.unique(strata[rows]):
         members = np.flatnonzero(strata[rows] == stratum)
-        count = min(max(1, round(share * len(members))), max(len(members) - 1, 1))
+        count = max(1, round(share * len(members)))
         limit = np.sort(keys[members])[count - 1]
-        # Copies of a row share its hash: all of them go to the same side.
-        taken.append(members[keys[members] <= limit])
+        side, below = keys[members] <= limit, keys[members] < limit
+        closer = below.any() and count - below.sum() < side.sum() - count
+        taken.append(members[below if side.all() or closer else side])
     chosen = np.sort(np.concatenate(taken))
     return np.delete(rows, chosen), rows[chosen]
 

@@ -1,0 +1,72 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.data import DataOptions, load_dataset
+from search.data.phase_rows import MAX_VALIDATION_ROWS, PROBE_ROWS, RowPlan
+
+DIGITS = load_dataset(DataOptions("sklearn:digits"))
+PLAN = RowPlan.of(DIGITS, seed=0)
+SIZES = st.integers(1, len(PLAN.train))
+
+
+@given(SIZES)
+def test_a_search_phase_never_sees_a_test_row(num_rows: int) -> None:
+    parts = PLAN.search(num_rows)
+    assert set(parts) == {"train", "validation", "probe"}
+    splits = DIGITS.splits
+    assert set(parts["train"]) <= set(splits.train)
+    assert set(parts["validation"]) == set(splits.validation)
+    assert len(parts["train"]) == num_rows
+    assert not set(splits.test) & set(np.concatenate(list(parts.values())))
+
+
+@given(SIZES, SIZES)
+def test_the_rows_of_a_smaller_phase_are_among_those_of_a_larger(one: int, two: int) -> None:
+    small, large = (PLAN.search(size)["train"] for size in sorted((one, two)))
+    assert set(small) <= set(large)
+
+
+@given(SIZES)
+def test_the_training_loss_is_measured_on_rows_that_are_trained_on(num_rows: int) -> None:
+    parts = PLAN.search(num_rows)
+    assert set(parts["probe"]) <= set(parts["train"])
+    assert len(parts["probe"]) == min(num_rows, PROBE_ROWS)
+
+
+def test_confirm_has_all_rows() -> None:
+    parts = PLAN.confirm()
+    for name, rows in DIGITS.splits.parts().items():
+        assert sorted(parts[name]) == list(rows)
+    assert set(parts["probe"]) <= set(parts["train"])
+
+
+def test_a_search_phase_has_enough_validation_rows_and_confirm_all() -> None:
+    validation = np.arange(MAX_VALIDATION_ROWS + 500)
+    plan = RowPlan(np.arange(9), validation, np.arange(9), np.zeros(len(validation), np.int64))
+    assert len(plan.search(5)["validation"]) == MAX_VALIDATION_ROWS
+    assert len(plan.confirm()["validation"]) == len(validation)
+
+
+def test_the_plan_follows_from_the_seed() -> None:
+    same, other = RowPlan.of(DIGITS, seed=0), RowPlan.of(DIGITS, seed=1)
+    assert list(same.train) == list(PLAN.train)
+    assert list(other.train) != list(PLAN.train)
+    assert list(other.test) == list(PLAN.test)
+
+
+def test_the_description_has_each_phases_size_and_rates() -> None:
+    described = PLAN.describe(200, 600)
+    assert json.loads(json.dumps(described)) == described
+    assert {phase: each["num_rows"] for phase, each in described.items()} == {
+        "coarse": 200,
+        "fine": 600,
+        "confirm": len(PLAN.train),
+    }
+    assert set(described["coarse"]["rates"]) == {str(digit) for digit in range(10)}
+    for rate in described["coarse"]["rates"].values():
+        assert rate == pytest.approx(200 / len(PLAN.train), abs=0.02)
+    assert set(described["confirm"]["rates"].values()) == {1.0}
