@@ -18,10 +18,15 @@ def space(spec: Spec) -> Space:
     """Return the search space; every training dimension, depth, width, head, flips.
 
     Raises:
-        ValueError: The data have no image column.
+        ValueError: The data have no image column, or others beside it.
     """
     if spec.image is None:
         raise ValueError("models.cnn needs an image column; for tables take models.mlp")
+    if len(spec.inputs) > 1:
+        raise ValueError(
+            "models.cnn takes the image alone; leave the other columns out (data.ignore), "
+            "or take models.mlp"
+        )
     return Space(
         [
             *training_dimensions(batch_sizes=(32, 64, 128, 256)),

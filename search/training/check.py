@@ -61,9 +61,8 @@ def look_at_network(
     except SieveError:
         raise
     except Exception as error:
-        kind, text = type(error).__name__, str(error).splitlines()
         raise ModelError(
-            f"model {model.path}: build or forward raised {kind}: {text[0] if text else ''}"
+            f"model {model.path}: build or forward raised {_one_line(error)}"
         ) from error
     wanted = (len(inputs[0]), spec.num_outputs)
     if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != wanted:
@@ -112,7 +111,7 @@ def check_model(
 
     def determinism() -> str:
         for default in model.defaults(spec):
-            _same(train(default.config), train(default.config), "two runs with one seed")
+            _same(train(default.config), train(default.config), "a second run with the same seed")
         return "the same seed gives the same losses"
 
     def resume() -> str:
@@ -136,9 +135,15 @@ def check_model(
 def _attempt(name: str, part: Callable[[], str]) -> Check:
     try:
         return Check(name, "PASS", part())
+    except SieveError as error:
+        return Check(name, "FAIL", str(error))
     except Exception as error:
-        known = isinstance(error, SieveError)
-        return Check(name, "FAIL", str(error) if known else f"{type(error).__name__}: {error}")
+        return Check(name, "FAIL", _one_line(error))
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _space_check(model: ModelModule, spec: Spec) -> str:
@@ -180,6 +185,8 @@ def _same(first: list[Evaluation], second: list[Evaluation], what: str) -> None:
         values = (evaluation.samples_seen, evaluation.train_loss, evaluation.validation_loss)
         return tuple("nan" if math.isnan(value) else value for value in values)
 
+    if len(first) != len(second):
+        raise ModelError(f"{what} has {len(second)} evaluations; it must have {len(first)}")
     for one, other in zip(first, second, strict=True):
         if key(one) != key(other):
             raise ModelError(

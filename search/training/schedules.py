@@ -44,7 +44,10 @@ class Schedule:
         self._by_loss: ReduceLROnPlateau | None = None
         if config.get("schedule") == "plateau":
             factor = 1.0 / float(config.get("plateau_factor", 2))
-            self._by_loss = ReduceLROnPlateau(optimizer, factor=factor, patience=PLATEAU_PATIENCE)
+            # torch passes over changes below eps, and would never get to the floor of a small one.
+            self._by_loss = ReduceLROnPlateau(
+                optimizer, factor=factor, patience=PLATEAU_PATIENCE, eps=0.0
+            )
 
     @property
     def learning_rate(self) -> float:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn import metrics
@@ -91,16 +90,15 @@ def score(
     loss = float(loss_function(task)(outputs, target))
     if not bool(torch.isfinite(outputs).all()):
         return loss, math.nan
-    predictions = outputs.argmax(dim=1) if task == "classification" else outputs.squeeze(-1)
+    if task == "classification":
+        predictions = outputs.argmax(dim=1)
+    else:
+        # The squares of large float32 errors would be infinite.
+        predictions, target = outputs.squeeze(-1).double(), target.double()
     chosen = METRICS[metric]
     with warnings.catch_warnings():
-        # A slice may lack a class that is predicted; scikit-learn then warns at each evaluation.
+        # A slice may lack classes, or have only one; scikit-learn then warns at each evaluation.
         warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
+        warnings.filterwarnings("ignore", message="A single label was found")
         value = float(chosen.score(target.numpy(), predictions.numpy()))
     return loss, value * (target_sd if chosen.scales else 1.0)
-
-
-def mean_and_sd(values: list[float]) -> tuple[float, float]:
-    """Return mean and sample standard deviation; 0 for a single value."""
-    array = np.asarray(values)
-    return float(array.mean()), float(array.std(ddof=1)) if len(values) > 1 else 0.0

@@ -29,7 +29,7 @@ from search.training.scoring import loss_function, score
 from search.training.stopping import StoppingRules
 from search.trials import Evaluation
 
-EVAL_CHUNK = {"cpu": 1_000, "cuda": 16_384}
+EVAL_CHUNK = {"cpu": 256, "cuda": 16_384}  # on a CPU the activations should stay in its cache
 INITIAL_ROWS = 1_000
 _CHECK_EVERY = 16  # steps between looks at the running loss: a look costs a wait for the GPU
 
@@ -206,7 +206,10 @@ class NetworkSession:
         )
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the weights on the CPU, pruning made permanent; ends the session."""
+        """Return the weights on the CPU, after :meth:`outcome` those of the best checkpoint.
+
+        Pruning is made permanent, which ends the session.
+        """
         self._pruner.make_permanent()
         return {
             name: tensor.detach().cpu().contiguous()

@@ -51,11 +51,12 @@ class StoppingRules:
             loss = getattr(evaluation, name)
             if not math.isfinite(loss):
                 return f"diverged: {name.replace('_', ' ')} is {loss}"
-            if loss > DIVERGED * self.initial_loss:
-                return (
-                    f"diverged: {name.replace('_', ' ')} {loss:.4g} is above "
-                    f"{DIVERGED:g} x the initial {self.initial_loss:.4g}"
-                )
+        # The validation loss of an overfitted network may rise as far: that is no divergence.
+        if evaluation.train_loss > DIVERGED * self.initial_loss:
+            return (
+                f"diverged: train loss {evaluation.train_loss:.4g} is above "
+                f"{DIVERGED:g} x the initial {self.initial_loss:.4g}"
+            )
         return None
 
     def exhausted(self, evaluation: Evaluation) -> str | None:

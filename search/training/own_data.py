@@ -1,0 +1,128 @@
+"""What a model with a training loop of its own is given: arrays, a budget, a way to score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from search.data.batches import Resident
+from search.errors import ModelError
+from search.task import Spec
+from search.training.job import Job, Rows
+from search.training.scoring import score
+
+Inputs = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows as arrays.
+
+    Attributes:
+        inputs: Kind (``image``, ``numeric``, ``categorical``) to (rows, …).
+        target: (rows,) class codes, or the standardised target.
+    """
+
+    inputs: Inputs
+    target: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True)
+class TrainingBudget:
+    """How long to train.
+
+    Attributes:
+        samples: Training samples in all; for boosting, rounds times rows.
+        points: Where to yield, rising; the last is ``samples``.
+    """
+
+    samples: int
+    points: tuple[int, ...]
+
+
+@dataclass
+class TrainingData:
+    """What a loop of one's own works on.
+
+    Attributes:
+        spec: Shapes and task.
+        train: The training rows.
+        validation: The validation rows.
+    """
+
+    spec: Spec
+    train: Part
+    validation: Part
+    _probe: Part = field(repr=False)
+    _test: Part | None = field(repr=False)
+    _job: Job = field(repr=False)
+    _best: float = field(default=math.inf, repr=False)
+
+    def evaluate(
+        self, predict: Callable[[Inputs], NDArray[Any]], *, samples_seen: int
+    ) -> dict[str, float]:
+        """Return the metrics to yield.
+
+        Args:
+            predict: Inputs to outputs (rows, outputs): logits or log-probabilities, or the
+                standardised prediction.
+            samples_seen: Training samples so far.
+
+        Raises:
+            ModelError: ``predict`` returns another shape.
+        """
+        metrics: dict[str, float] = {"samples_seen": samples_seen, "learning_rate": math.nan}
+        parts = {"train": self._probe, "validation": self.validation}
+        for name, part in parts.items():
+            metrics[f"{name}_loss"], metrics[f"{name}_metric"] = self._score(predict, part)
+        if self._test is not None and metrics["validation_loss"] < self._best:
+            metrics["test_loss"], metrics["test_metric"] = self._score(predict, self._test)
+        return metrics
+
+    def beaten_by(self, validation_loss: float) -> None:
+        """Note the best validation loss that was yielded: only a better one is worth a test."""
+        self._best = validation_loss
+
+    def _score(self, predict: Callable[[Inputs], NDArray[Any]], part: Part) -> tuple[float, float]:
+        job = self._job
+        outputs = np.asarray(predict(part.inputs), dtype=np.float32)
+        wanted = (len(part), job.spec.num_outputs)
+        # A single output may come without its axis, as scikit-learn's do.
+        if outputs.shape not in ([wanted, wanted[:1]] if wanted[1] == 1 else [wanted]):
+            raise ModelError(
+                f"predict returns {outputs.shape} for {wanted[0]} rows; it must return {wanted}"
+            )
+        return score(
+            torch.from_numpy(outputs.reshape(wanted).copy()),
+            torch.as_tensor(part.target),
+            task=job.spec.task,
+            metric=job.metric,
+            target_sd=job.target_sd,
+        )
+
+
+def training_data(job: Job, data: Resident, rows: Rows) -> TrainingData:
+    """Return a job's rows as arrays, in the memory of the CPU wherever ``data`` lives."""
+
+    def part(which: torch.Tensor) -> Part:
+        inputs, target = data.batch(which.to(data.device))
+        arrays = [tensor.contiguous().cpu().numpy() for tensor in inputs]
+        return Part(dict(zip(job.spec.inputs, arrays, strict=True)), target.cpu().numpy())
+
+    return TrainingData(
+        spec=job.spec,
+        train=part(rows.train),
+        validation=part(rows.validation),
+        _probe=part(rows.probe),
+        _test=None if rows.test is None else part(rows.test),
+        _job=job,
+    )
