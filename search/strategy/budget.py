@@ -16,6 +16,8 @@ DEFAULT_EPOCHS = 50.0
 MIN_STEPS_AT_FIRST_RUNG = 4
 MAX_EVALUATIONS = 100
 """Of a trial, about: where there would be more, they lie further apart."""
+EVALUATION_SHARE = 0.2
+"""Evaluations may take so much of the time of training steps, where a time budget counts."""
 MAX_COST_RATIO = 2.0
 """A configuration may take this many times its share of the confirm phase, not more."""
 REPORT_SECONDS = 6.0
@@ -37,14 +39,16 @@ class Ladder:
         base: The lowest rung in training samples.
         factor: Each rung is this many times the one below.
         num_rungs: How many.
+        spacing: Training samples between evaluations, at least.
     """
 
     base: int
     factor: int
     num_rungs: int
+    spacing: int = 1
 
     @classmethod
-    def below(cls, full: int, factor: int, num_rungs: int) -> Ladder:
+    def below(cls, full: int, factor: int, num_rungs: int, spacing: int = 1) -> Ladder:
         """Return the ladder whose top is the largest one not above ``full``.
 
         Raises:
@@ -57,7 +61,7 @@ class Ladder:
                 f"factor {factor}: it needs {2 * factor ** (num_rungs - 1)}; raise "
                 "budget.full_epochs, or lower budget.num_rungs or budget.reduction_factor"
             )
-        return cls(base, factor, num_rungs)
+        return cls(base, factor, num_rungs, spacing)
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -82,11 +86,12 @@ class Ladder:
     def evaluation_points(self, budget: int) -> tuple[int, ...]:
         """Return where a trial of ``budget`` samples is evaluated.
 
-        At every multiple of the lowest rung (of a higher one where that would be too often),
-        with one more in the middle of the first, so that no trial is judged on a single
-        evaluation; every rung is among them.
+        At every multiple of the lowest rung (further apart where that would be too often or
+        too dear), with one more in the middle of the first, so that no trial is judged on a
+        single evaluation; every rung is among them.
         """
-        step = next(rung for rung in self.rungs if budget <= MAX_EVALUATIONS * rung)
+        least = max(self.spacing, budget / MAX_EVALUATIONS)
+        step = self.base * math.ceil(least / self.base)
         rungs = [rung for rung in self.rungs if rung < budget]
         return tuple(sorted({max(1, self.base // 2), *rungs, *range(step, budget, step), budget}))
 
@@ -179,7 +184,7 @@ def make_plan(
             smallest = max(smallest, math.ceil(wanted / MAX_COST_RATIO))
         _check_affordable(study, smallest, affordable, speed)
         wanted = min(wanted, affordable) if study.budget.full_epochs is None else wanted
-    ladder = Ladder.below(wanted, factor, num_rungs)
+    ladder = Ladder.below(wanted, factor, num_rungs, _spacing(speed))
     by_time = study.time_budget is not None
     return Plan(
         ladder=ladder,
@@ -207,10 +212,16 @@ def _run_seconds(study: Study, available: float, slots: int) -> float:
 
 
 def _affordable_samples(study: Study, available: float, speed: Speed, slots: int) -> int:
-    ladder = Ladder(2, study.budget.reduction_factor, study.budget.num_rungs)
-    evaluations = len(ladder.evaluation_points(ladder.full))
-    training = _run_seconds(study, available, slots) - evaluations * speed.eval_seconds
+    # Every rung is evaluated, and the middle of the first, however dear evaluations are.
+    evaluations = (study.budget.num_rungs + 1) * speed.eval_seconds
+    training = (_run_seconds(study, available, slots) - evaluations) / (1 + EVALUATION_SHARE)
     return int(training * speed.samples_per_second)
+
+
+def _spacing(speed: Speed | None) -> int:
+    if speed is None:
+        return 1
+    return math.ceil(speed.eval_seconds * speed.samples_per_second / EVALUATION_SHARE)
 
 
 def _check_affordable(study: Study, smallest: int, affordable: int, speed: Speed) -> None:
