@@ -1,53 +1,8 @@
-"""Runs of the real command, in processes of their own."""
-
-import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-import pyarrow.parquet as pq
 import pytest
-
-SIEVE = Path(sys.executable).with_name("sieve")
-PATIENCE_S = 120
-MODEL = Path(__file__).with_name("logged_model.py")
-
-
-class Command:
-    """Starts ``sieve`` in a folder; what is still alive in the end is ended."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._started: list[subprocess.Popen[str]] = []
-
-    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [SIEVE, *map(str, arguments)],
-            cwd=self.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self._started.append(process)
-        return process
-
-    def run(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=2 * PATIENCE_S)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-    def close(self) -> None:
-        for process in self._started:
-            if process.poll() is None:
-                for each in [*psutil.Process(process.pid).children(recursive=True), process]:
-                    each.kill()
-            process.communicate()
+from commands import Command
 
 
 @pytest.fixture
@@ -55,60 +10,3 @@ def sieve(tmp_path: Path) -> Iterator[Command]:
     command = Command(tmp_path)
     yield command
     command.close()
-
-
-def small_study(model: object = MODEL) -> list[str]:
-    """Options of a run of a few seconds, in which trials follow each other in one slot."""
-    settings = {
-        "budget.full_epochs": 8,
-        "coarse.num_trials": 6,
-        "fine.num_trials": 4,
-        "confirm.num_finalists": 1,
-        "confirm.num_seeds": 2,
-        "resources.max_concurrent": 1,
-        "training.checkpoint_interval_s": 0,
-        "training.early_stopping": False,
-    }
-    options = ["--data", "sklearn:wine", "--model", str(model)]
-    return options + [part for k, v in settings.items() for part in ("--set", f"{k}={v}")]
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.02)
-
-
-def events(run_dir: Path, phase: str) -> list[dict]:
-    """Return a phase's whole events; a line that is being written is left out."""
-    path = run_dir / phase / "events.jsonl"
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    """Kill the driver as the kernel does when memory runs out; its workers go with it."""
-    workers = trial_workers(process)
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
-    assert not alive, "a worker outlived the driver"
-
-
-def trial_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Return the processes in which a run's trials are trained."""
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [each for each in children if "Trainable" in " ".join(each.cmdline())]
-
-
-def outcome(run_dir: Path) -> dict[str, list[dict]]:
-    """Return what must not depend on interruptions: trials and curves without the clock."""
-    clock = {"train_seconds", "eval_seconds", "start_seconds", "started_at", "ended_at", "seconds"}
-    tables = [f"{p}/{t}" for p in ("coarse", "fine", "confirm") for t in ("trials", "curves")]
-    rows = {name: pq.read_table(run_dir / f"{name}.parquet").to_pylist() for name in tables}
-    return {
-        name: [{k: repr(v) for k, v in row.items() if k not in clock} for row in table]
-        for name, table in rows.items()
-    }

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import Command, events, kill, outcome, small_study, trial_workers, wait_until
+from commands import Command, events, kill, outcome, small_study, trial_workers, wait_until
 
 pytestmark = pytest.mark.ray
 EPOCH_S, REPORT_S = 0.1, 0.5
