@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from search.errors import StudyError
 from search.rundir import finite
-from search.strategy.budget import COARSE_PASSES, Ladder, Plan, make_plan
+from search.strategy.budget import COARSE_PASSES, EVALUATION_SHARE, Ladder, Plan, make_plan
 from search.study import resolve_study
 from search.trials import Speed
 
@@ -80,6 +80,23 @@ def test_a_common_ladder_is_evaluated_at_each_multiple_of_its_lowest_rung() -> N
     assert ladder.evaluation_points(900) == (50, *range(100, 901, 100))
     assert ladder.evaluation_points(100) == (50, 100)
     assert len(ladder.evaluation_points(2700)) == 28
+
+
+def test_evaluations_lie_further_apart_where_they_are_dear() -> None:
+    ladder = Ladder(100, 3, 4, spacing=550)
+    assert ladder.evaluation_points(2700) == (50, 100, 300, 600, 900, 1200, 1800, 2400, 2700)
+
+
+@given(st.floats(100, 1e5), st.floats(0.001, 3.0))
+def test_with_a_time_budget_evaluations_take_at_most_their_share(
+    speed: float, eval_seconds: float
+) -> None:
+    study = resolve_study({"time_budget": "1h"})
+    measured = Speed(speed, eval_seconds)
+    plan = make_plan(study, num_rows=100_000, speed=measured, slots=2, elapsed=0.0)
+    between = len(plan.ladder.evaluation_points(plan.ladder.full)) - plan.ladder.num_rungs - 1
+    training = plan.ladder.full / speed
+    assert between * eval_seconds <= EVALUATION_SHARE * training * 1.001
 
 
 # ---------------------------------------------------------------------- the plan

@@ -88,3 +88,8 @@ def test_the_rules_go_on_from_what_they_wrote(losses: list[float]) -> None:
     for number, loss in enumerate(losses, start=1):
         watched.improved(evaluation(loss, point=number))
     assert StoppingRules(**json.loads(json.dumps(watched.to_json()))) == watched
+
+
+def test_a_rising_validation_loss_alone_is_overfitting_and_no_divergence() -> None:
+    rules = StoppingRules(1.0, 1000, True)
+    assert rules.divergence(evaluation(50.0, train_loss=0.01)) is None

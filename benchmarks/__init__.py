@@ -1,0 +1,1 @@
+"""Side-by-side measurements; each writes what it measured, as it came out."""

@@ -1,0 +1,269 @@
+"""What a user would do without sieve: Ray Tune's ASHA with random search, Optuna's TPE with
+Hyperband.
+
+Both search the model's own space on all the training rows for a given time, by the validation
+loss; their best configuration is then retrained over several seeds and tested, as sieve's
+confirmation does. The training loop is sieve's, so that only the search differs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.data import DataOptions, load_dataset
+from search.data.batches import Resident
+from search.data.phase_rows import RowPlan
+from search.space import Choice, Config, Dimension, Float, Integer, Space
+from search.strategy.budget import Ladder
+from search.strategy.phase import trial_seed
+from search.task import load_model
+from search.training.job import Job, Rows
+from search.training.session import NetworkSession
+from search.training.threads import use_threads
+from search.trials import Evaluation
+
+FACTOR, NUM_RUNGS, NUM_SEEDS = 3, 4, 3
+Curve = list[tuple[float, float]]
+
+
+class Bench:
+    """A data set and a model, ready to train in this process.
+
+    Args:
+        request: ``data``, ``label``, ``model``, ``full_samples``.
+    """
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        use_threads(1)
+        dataset = load_dataset(DataOptions(uri=request["data"], label=request["label"]))
+        self.model = load_model(request["model"])
+        self.spec = dataset.spec
+        self.space: Space = self.model.space(dataset.spec)
+        self.ladder = Ladder.below(request["full_samples"], FACTOR, NUM_RUNGS)
+        self._rows = RowPlan.of(dataset, seed=0)
+        self._data = Resident(dataset, "cpu")
+
+    def session(self, config: Config, seed: int, *, test: bool = False) -> NetworkSession:
+        """Return a full training of a configuration on all the training rows."""
+        rows = self._rows.confirm() if test else self._rows.search(len(self._rows.train))
+        full = self.ladder.full
+        job = Job("peer", config, self.spec, seed, full, self.points, "accuracy", 1.0, not test)
+        return NetworkSession(job, self.model, self._data, Rows.of(rows))
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """Evaluations of a full training: 27, the rungs among them."""
+        return tuple(range(self.ladder.base, self.ladder.full + 1, self.ladder.base))
+
+
+@cache
+def bench_of(request: str) -> Bench:
+    """Return the process's bench for a request in JSON; made once."""
+    return Bench(json.loads(request))
+
+
+def evaluations(request: str, config: Config, seed: int) -> Iterator[Evaluation]:
+    """Train a configuration; yield its evaluations."""
+    yield from bench_of(request).session(config, seed).run()
+
+
+def search_with_ray(request: str) -> list[dict[str, Any]]:
+    """Search with Ray Tune: ``AsyncHyperBandScheduler`` on random configurations.
+
+    Returns:
+        One dict an evaluation: ``trial``, ``config``, ``at`` (seconds), ``loss``.
+    """
+    import ray
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search import BasicVariantGenerator
+
+    values = json.loads(request)
+    log = Path(values["folder"]) / "evaluations.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    started = time.time()
+    ray.init(address="local", num_cpus=values["slots"], include_dashboard=False)
+    ladder = Bench(values).ladder
+
+    def train(config: dict[str, Any]) -> None:
+        for number, each in enumerate(evaluations(request, config["config"], config["seed"])):
+            _write(log, tune.get_context().get_trial_id(), config["config"], started, each)
+            if math.isfinite(each.validation_loss):
+                tune.report({"loss": each.validation_loss, "units": number + 1})
+
+    def draw(seed: int) -> Config:
+        space = bench_of(request).space
+        return space.from_unit(np.random.default_rng(seed).random(len(space.searched)))
+
+    def whole(spec: Any) -> Config:
+        return draw(spec["config"]["seed"])
+
+    tune.Tuner(
+        tune.with_resources(train, {"cpu": 1}),
+        param_space={"seed": tune.randint(0, 2**31 - 1), "config": tune.sample_from(whole)},
+        tune_config=tune.TuneConfig(
+            metric="loss",
+            mode="min",
+            num_samples=-1,
+            time_budget_s=values["seconds"],
+            search_alg=BasicVariantGenerator(random_state=0, max_concurrent=values["slots"]),
+            scheduler=ASHAScheduler(
+                time_attr="units",
+                grace_period=1,
+                reduction_factor=FACTOR,
+                max_t=FACTOR ** (len(ladder.rungs) - 1),
+            ),
+        ),
+        run_config=tune.RunConfig(storage_path=values["folder"], name="ray", verbose=0),
+    ).fit()
+    ray.shutdown()
+    return _read(log)
+
+
+def search_with_optuna(request: str) -> list[dict[str, Any]]:
+    """Search with Optuna, a process a slot, in a study that they share.
+
+    Returns:
+        As :func:`search_with_ray`.
+    """
+    values = json.loads(request)
+    folder = Path(values["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("journal.log", "evaluations.jsonl"):
+        (folder / name).unlink(missing_ok=True)
+    started = time.time()
+    with ProcessPoolExecutor(values["slots"], mp_context=get_context("spawn")) as pool:
+        slots = [pool.submit(_optimize, request, started, n) for n in range(values["slots"])]
+        for each in slots:
+            each.result()
+    return _read(folder / "evaluations.jsonl")
+
+
+def _optimize(request: str, started: float, slot: int) -> None:
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    values = json.loads(request)
+    folder, bench = Path(values["folder"]), bench_of(request)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        study_name="peer",
+        storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=slot),
+        pruner=optuna.pruners.HyperbandPruner(1, len(bench.points), FACTOR),
+    )
+
+    def objective(trial: Any) -> float:
+        config = suggest(bench.space, trial)
+        loss = math.inf
+        for number, each in enumerate(evaluations(request, config, trial.number)):
+            _write(folder / "evaluations.jsonl", trial.number, config, started, each)
+            if not math.isfinite(each.validation_loss):
+                raise optuna.TrialPruned
+            loss = min(loss, each.validation_loss)
+            trial.report(each.validation_loss, number + 1)
+            if trial.should_prune() or time.time() - started > values["seconds"]:
+                raise optuna.TrialPruned
+        return loss
+
+    left = values["seconds"] - (time.time() - started)
+    study.optimize(objective, timeout=left, catch=(RuntimeError,))
+
+
+def suggest(space: Space, trial: Any) -> Config:
+    """Return a configuration of the space, asked of an Optuna trial dimension by dimension."""
+    config = space.fixed
+    for each in space.searched:
+        active = all(config.get(name) in wanted for name, wanted in (each.when or {}).items())
+        if active:
+            config[each.name] = _suggest_one(each, trial)
+    return config
+
+
+def _suggest_one(dimension: Dimension, trial: Any) -> Any:
+    match dimension:
+        case Float():
+            name, log = dimension.name, dimension.log
+            return trial.suggest_float(name, dimension.low, dimension.high, log=log)
+        case Integer():
+            name, log = dimension.name, dimension.log
+            return trial.suggest_int(name, dimension.low, dimension.high, log=log)
+        case Choice():
+            return trial.suggest_categorical(dimension.name, dimension.values)
+        case _:
+            raise AssertionError(f"{dimension} can't be searched")
+
+
+def _write(log: Path, trial: Any, config: Config, started: float, each: Evaluation) -> None:
+    values = {"trial": trial, "config": config, "at": time.time() - started}
+    with log.open("a") as file:
+        file.write(json.dumps({**values, "loss": each.validation_loss, "point": each.point}) + "\n")
+
+
+def _read(log: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    return sorted(lines, key=lambda line: line["at"])
+
+
+def curve_of(found: list[dict[str, Any]]) -> Curve:
+    """Return (seconds, lowest validation loss so far) wherever it fell."""
+    curve: Curve = []
+    for each in found:
+        if math.isfinite(each["loss"]) and (not curve or each["loss"] < curve[-1][1]):
+            curve.append((each["at"], each["loss"]))
+    return curve
+
+
+def retrain(request: str, config: Config, seed: int) -> float:
+    """Train a configuration in full and return its accuracy on the test rows."""
+    session = bench_of(request).session(config, seed, test=True)
+    for _ in session.run():
+        pass
+    outcome = session.outcome()
+    return outcome.test[1] if outcome.test else math.nan
+
+
+SEARCHES: dict[str, Callable[[str], list[dict[str, Any]]]] = {
+    "ray_asha_random": search_with_ray,
+    "optuna_tpe_hyperband": search_with_optuna,
+}
+
+
+def main(request: str, target: str) -> None:
+    """Search, retrain the best, and write what came out."""
+    values = json.loads(request)
+    began = time.time()
+    found = SEARCHES[values["peer"]](request)
+    searched = time.time() - began
+    best = min(found, key=lambda each: each["loss"])
+    seeds = [trial_seed(0, 1_000_000 + number) for number in range(NUM_SEEDS)]
+    with ProcessPoolExecutor(values["slots"], mp_context=get_context("spawn")) as pool:
+        tests = list(
+            pool.map(retrain, [request] * len(seeds), [best["config"]] * len(seeds), seeds)
+        )
+    result = {
+        "config": best["config"],
+        "test": {"mean": statistics.mean(tests), "sd": statistics.stdev(tests), "per_seed": tests},
+        "curve": curve_of(found),
+        "search_seconds": searched,
+        "num_trials": len({each["trial"] for each in found}),
+    }
+    Path(target).write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

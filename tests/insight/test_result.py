@@ -1,0 +1,91 @@
+from search.insight.failures import explain_nothing_converged
+from search.insight.result import count_trials, group_confirmed, phase_cost, prove
+from search.trials import Ending, Evaluation, History, Trial
+
+SOURCES = {"f1": "finalist:f1", "f2": "finalist:f2", "baseline": "baseline:a paper"}
+
+
+def confirmed(**accuracies: list[tuple[float, float]]) -> History:
+    """Return a confirm phase: name to (validation, test) accuracy by seed."""
+    history = History()
+    for name, values in accuracies.items():
+        for seed, (validation, test) in enumerate(values):
+            trial_id = f"x-{name}-s{seed}"
+            config = {"rate": len(name) / 10}
+            source = SOURCES[name]
+            history.apply(Trial(trial_id, "confirm", source, config, seed, 100, (50, 100)))
+            losses = (0.5, 1 - validation)
+            for number, loss in enumerate(losses, start=1):
+                history.apply(
+                    Evaluation(
+                        trial_id,
+                        number,
+                        50 * number,
+                        50 * number,
+                        loss,
+                        loss,
+                        validation,
+                        validation,
+                        0.1,
+                        float(number),
+                    )
+                )
+            history.apply(
+                Ending(
+                    trial_id, "completed", "done", 1.5, 0.5, 0.1, test_loss=0.1, test_metric=test
+                )
+            )
+    return history
+
+
+def test_the_winner_is_chosen_on_validation_and_compared_on_test() -> None:
+    history = confirmed(
+        f1=[(0.90, 0.99), (0.91, 0.98)],
+        f2=[(0.95, 0.91), (0.96, 0.92)],
+        baseline=[(0.80, 0.85), (0.81, 0.87)],
+    )
+    proof = prove(group_confirmed(history), metric="accuracy", mode="max")
+    assert proof is not None
+    assert proof.winner.name == "f2"
+    assert [each.name for each in proof.finalists] == ["f2", "f1"]
+    values = proof.to_json()
+    assert values["winner"]["test"]["per_seed"] == (0.91, 0.92)
+    assert values["baseline"]["source"] == "a paper"
+    assert proof.winner.best_run == "x-f2-s1"
+
+
+def test_the_baseline_itself_may_win() -> None:
+    history = confirmed(f1=[(0.8, 0.8), (0.82, 0.81)], baseline=[(0.9, 0.9), (0.92, 0.91)])
+    proof = prove(group_confirmed(history), metric="accuracy", mode="max")
+    assert proof is not None
+    assert proof.winner.name == "baseline"
+    assert proof.comparison.verdict == "worse"
+
+
+def test_a_failed_run_is_counted_and_left_out() -> None:
+    history = confirmed(f1=[(0.9, 0.9), (0.9, 0.9)], baseline=[(0.8, 0.8), (0.8, 0.8)])
+    history.apply(Trial("x-f1-s2", "confirm", "finalist:f1", {}, 2, 100, (50, 100)))
+    history.apply(Ending("x-f1-s2", "failed", "diverged"))
+    (first, _) = group_confirmed(history)
+    assert (len(first.records), first.failed) == (2, 1)
+
+
+def test_nothing_completed_is_no_proof() -> None:
+    history = History()
+    history.apply(Trial("x-f1-s0", "confirm", "finalist:f1", {}, 0, 100, (50, 100)))
+    history.apply(Ending("x-f1-s0", "failed", "diverged: train loss is nan"))
+    assert prove(group_confirmed(history), metric="accuracy", mode="max") is None
+    said = explain_nothing_converged(history)
+    assert said.startswith("nothing converged in confirm: 1 x diverged")
+    assert "learning rates" in said
+
+
+def test_a_phase_s_cost_is_counted_in_samples_and_slot_seconds() -> None:
+    history = confirmed(f1=[(0.9, 0.9), (0.9, 0.9)])
+    cost = phase_cost(history, wall_seconds=4.0, full=100, slots=2)
+    assert cost["samples_seen"] == 200
+    assert cost["full_run_equivalents"] == 2.0
+    assert cost["trial_seconds"] == 4.0
+    assert cost["training_share"] == 0.5
+    assert cost["trial_start_seconds"] == 0.1
+    assert count_trials({"confirm": history}) == {"confirm": 2, "stopped": 0, "failed": 0}

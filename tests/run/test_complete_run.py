@@ -1,0 +1,164 @@
+"""One whole run beside another Ray cluster, and all that it leaves behind."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import ray
+import torch
+import yaml
+from commands import Command
+from safetensors.torch import load_file
+from sklearn.datasets import load_breast_cancer
+
+from search.data import DataOptions, load_dataset
+from search.data.prepare import Preparation
+from search.data.source import read_table
+from search.task import Spec, load_model
+from search.training.pruning import to_format
+
+pytestmark = pytest.mark.ray
+SETTINGS = {
+    "budget.full_epochs": 6,
+    "coarse.num_trials": 12,
+    "fine.num_trials": 6,
+    "confirm.num_finalists": 2,
+    "confirm.num_seeds": 2,
+    "space.num_units.high": 64,
+    "space.pruning_rate.value": 0.5,
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+    """Return a finished run's folder and the lines that it wrote for programs."""
+    folder = tmp_path_factory.mktemp("complete")
+    settings = [part for k, v in SETTINGS.items() for part in ("--set", f"{k}={v}")]
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        options = ["--data", "sklearn:breast_cancer", "--out", "run", "--json"]
+        ended = Command(folder).run("run", *options, *settings)
+    finally:
+        ray.shutdown()
+    assert ended.returncode == 0, ended.stderr
+    return folder / "run", [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def result(done: tuple[Path, list[dict]]) -> dict:
+    return json.loads((done[0] / "result.json").read_text())
+
+
+def test_the_result_holds_what_programs_rely_on(result: dict) -> None:
+    assert result["status"] == "complete"
+    assert (result["metric"], result["mode"]) == ("accuracy", "max")
+    for name in ("winner", "baseline"):
+        assert result[name]["config"]
+        assert result[name]["validation"].keys() == {"mean", "sd", "n"}
+        assert result[name]["test"].keys() == {"mean", "sd", "n", "per_seed"}
+        assert len(result[name]["test"]["per_seed"]) == result[name]["test"]["n"] == 2
+        assert 0.5 < result[name]["test"]["mean"] <= 1
+    assert len(result["finalists"]) == 2
+    assert result["baseline"]["source"]
+    low, high = result["comparison"]["ci95"]
+    assert low <= result["comparison"]["difference"] <= high
+    assert result["comparison"]["verdict"] in ("better", "tie", "worse")
+    assert result["trials"].keys() == {"coarse", "fine", "confirm", "stopped", "failed"}
+    assert (result["trials"]["coarse"], result["trials"]["confirm"]) == (12, 6)
+    for phase in ("total", "coarse", "fine", "confirm"):
+        cost = result["cost"][phase]
+        assert cost["samples_seen"] > 0
+        assert cost["trial_seconds"] > 0
+        assert cost["wall_seconds"] > 0
+        assert cost["full_run_equivalents"] > 0
+
+
+def test_the_cost_says_how_much_of_the_slots_time_was_training(result: dict) -> None:
+    coarse = result["cost"]["coarse"]
+    assert 0 < coarse["training_share"] <= 1
+    assert coarse["trial_start_seconds"] > 0
+
+
+def test_the_folder_holds_each_stage_s_files(done: tuple[Path, list[dict]]) -> None:
+    run = done[0]
+    names = ["study.json", "provenance.json", "preflight.json", "plan.json", "subsample.json"]
+    names += ["space/0.json", "space/1.json", "journal.jsonl", "report.html", "best/config.yaml"]
+    names += [
+        f"{p}/{f}.parquet" for p in ("coarse", "fine", "confirm") for f in ("trials", "curves")
+    ]
+    assert [name for name in names if not (run / name).is_file()] == []
+    assert list((run / "ray").rglob("events.out.tfevents.*")), "nothing for TensorBoard"
+    assert not list(run.rglob("*.tmp"))
+    assert not list(run.rglob("state.pt")), "a finished run keeps no trial's state"
+
+
+def test_coarse_has_rungs_and_begins_with_the_published_defaults(
+    done: tuple[Path, list[dict]],
+) -> None:
+    plan = json.loads((done[0] / "plan.json").read_text())
+    assert len(plan["rungs"]) >= 4
+    assert all(isinstance(rung, int) for rung in plan["rungs"])
+    trials = pq.read_table(done[0] / "coarse" / "trials.parquet").to_pylist()
+    kinds = [trial["source"].partition(":")[0] for trial in trials]
+    assert kinds == sorted(kinds, key=["default", "sobol"].index)
+    assert {trial["status"] for trial in trials} <= {"completed", "stopped", "failed"}
+    assert all(trial["reason"] for trial in trials)
+
+
+def test_only_confirm_has_read_the_test_rows(done: tuple[Path, list[dict]]) -> None:
+    for phase in ("coarse", "fine"):
+        trials = pq.read_table(done[0] / phase / "trials.parquet")
+        assert trials["test_metric"].null_count == len(trials)
+    confirm = pq.read_table(done[0] / "confirm" / "trials.parquet")
+    assert confirm["test_metric"].null_count == 0
+    assert set(confirm["sparsity"].to_pylist()) != {0.0}, "pruning shows in the sparsity"
+
+
+def test_every_move_of_the_space_has_its_evidence(done: tuple[Path, list[dict]]) -> None:
+    space = json.loads((done[0] / "space" / "1.json").read_text())
+    assert all(each["why"] for each in space["evidence"])
+    changes = {each["change"] for each in space["evidence"]}
+    assert "reopened" in changes
+    journal = [json.loads(line) for line in (done[0] / "journal.jsonl").read_text().splitlines()]
+    said = {entry["message"] for entry in journal if entry["phase"] == "narrow"}
+    for each in space["evidence"]:
+        assert f"{each['dimension']}: {each['why']}" in said
+
+
+def test_the_best_model_predicts_from_its_folder_alone(
+    done: tuple[Path, list[dict]], result: dict
+) -> None:
+    best = done[0] / "best"
+    about = json.loads((best / "model.json").read_text())
+    config = yaml.safe_load((best / "config.yaml").read_text())
+    assert config == about["config"] == result["winner"]["config"]
+    preparation = Preparation.from_json(json.loads((best / "preparation.json").read_text()))
+    model = load_model(about["model"])
+    assert model.build is not None
+    network = model.build(config, Spec.from_json(about["spec"])).eval()
+    network.load_state_dict(load_file(best / "model.safetensors"))
+    to_format(network, torch.channels_last)
+
+    inputs = preparation.transform(read_table("sklearn:breast_cancer"))
+    numeric = torch.tensor(np.stack(inputs["numeric"].to_pylist()), dtype=torch.float32)
+    with torch.no_grad():
+        predicted = network(numeric).argmax(dim=1).numpy()
+    truth = load_breast_cancer().target
+    rows = load_dataset(DataOptions(uri="sklearn:breast_cancer")).splits.test
+    accuracy = float((predicted[rows] == truth[rows]).mean())
+    assert min(abs(accuracy - each) for each in result["winner"]["test"]["per_seed"]) < 1e-9
+
+
+def test_programs_get_a_line_for_each_event(done: tuple[Path, list[dict]], result: dict) -> None:
+    lines = done[1]
+    assert {"trial_started", "trial_ended", "result"} <= {line["event"] for line in lines}
+    assert lines[-1]["winner"] == result["winner"]
+
+
+def test_the_report_opens_offline(done: tuple[Path, list[dict]]) -> None:
+    page = (done[0] / "report.html").read_text()
+    assert "<script src=" not in page
+    assert re.findall(r"""(?:src|href)=["']https?:""", page.partition("<body")[0]) == []
