@@ -1,0 +1,143 @@
+"""A phase's driver on a real run directory; Ray isn't needed to see what it decides."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from search.execution.clock import RunClock
+from search.execution.driver import PhaseDriver
+from search.report import Progress
+from search.rundir import RunDir
+from search.space import Float, Space
+from search.strategy.budget import Ladder
+from search.strategy.coarse import CoarsePhase
+from search.task import Default
+from search.trials import Ending, Evaluation, Trial, event_to_json
+
+SPACE = Space([Float(name="rate", low=0.1, high=1.0)])
+LADDER = Ladder(10, 3, 4)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunDir]:
+    with RunDir.create(tmp_path / "run", {"model": "m"}, "digest") as run:
+        yield run
+
+
+def drive(run: RunDir, *, stop: bool = False, ends_at: float = 1e9, slots: int = 2) -> PhaseDriver:
+    defaults = [Default({"rate": 0.5}, "a paper")]
+    strategy = CoarsePhase(SPACE, defaults, LADDER, num_trials=4, seed=0)
+    return PhaseDriver(
+        strategy,
+        run,
+        clock=RunClock(0.0),
+        slots=slots,
+        ends_at=lambda: ends_at,
+        stop_requested=lambda: stop,
+        observer=Progress("accuracy", "max"),
+    )
+
+
+def start(driver: PhaseDriver) -> Trial:
+    handout = driver.next_trial()
+    assert handout is not None
+    return handout.trial
+
+
+def evaluated(trial: Trial, number: int, loss: float) -> Evaluation:
+    point = trial.points[number - 1]
+    return Evaluation(
+        trial.trial_id, number, point, point, loss, loss, 0.5, 0.5, 0.1, float(number)
+    )
+
+
+def report(driver: PhaseDriver, trial: Trial, *events: Evaluation | Ending, note: str = "") -> str:
+    values = {"events": [event_to_json(each) for each in events], "vitals": {}, "note": note}
+    return driver.report(trial.trial_id, json.dumps(values)).action
+
+
+def test_no_more_trials_run_than_there_are_slots(run: RunDir) -> None:
+    driver = drive(run)
+    first, second = start(driver), start(driver)
+    assert first.trial_id != second.trial_id
+    assert driver.next_trial() is None
+    assert not driver.finished
+    report(driver, first, Ending(first.trial_id, "completed", "done"))
+    assert start(driver).trial_id not in (first.trial_id, second.trial_id)
+
+
+def test_what_happened_is_on_disk_before_it_is_answered(run: RunDir) -> None:
+    driver = drive(run)
+    trial = start(driver)
+    event = evaluated(trial, 1, 0.5)
+    report(driver, trial, event)
+    assert [asdict(each) for each in run.events("coarse")] == [asdict(trial), asdict(event)]
+
+
+def test_a_trial_that_was_running_is_handed_out_again_with_what_is_known(run: RunDir) -> None:
+    driver = drive(run)
+    trial = start(driver)
+    report(driver, trial, evaluated(trial, 1, 0.5))
+    again = drive(run).next_trial()
+    assert again is not None
+    assert (again.trial, again.reported) == (trial, 1)
+
+
+def test_a_trial_that_was_stopped_isn_t_handed_out_again_though_its_ending_is_missing(
+    run: RunDir,
+) -> None:
+    driver = drive(run)
+    good, poor = start(driver), start(driver)
+    for number in (1, 2):
+        report(driver, good, evaluated(good, number, 0.1))
+    run.append_event("coarse", evaluated(poor, 1, 9.0), elapsed=1.0)
+    run.append_event("coarse", evaluated(poor, 2, 9.0), elapsed=1.0)  # its rung; then the crash
+    resumed = drive(run)
+    ending = resumed.strategy.history[poor.trial_id].ending
+    assert ending is not None
+    assert ending.status == "stopped"
+    assert start(resumed).trial_id == good.trial_id
+
+
+def test_what_a_resumed_trial_sends_twice_counts_once(run: RunDir) -> None:
+    driver = drive(run)
+    trial = start(driver)
+    report(driver, trial, evaluated(trial, 1, 0.5))
+    report(driver, trial, evaluated(trial, 1, 0.7), evaluated(trial, 2, 0.4))
+    losses = [each.validation_loss for each in driver.strategy.history[trial.trial_id].evaluations]
+    assert losses == [0.5, 0.4]
+
+
+def test_when_the_time_is_up_running_trials_stop_once_enough_is_known(run: RunDir) -> None:
+    driver = drive(run, ends_at=0.0)
+    trial = start(driver)
+    assert report(driver, trial, evaluated(trial, 1, 0.5)) == "continue", "nothing is judged yet"
+
+
+def test_a_request_to_stop_starts_nothing_more_and_ends_nothing(run: RunDir) -> None:
+    driver = drive(run)
+    trial = start(driver)
+    stopped = drive(run, stop=True)
+    assert stopped.finished
+    assert stopped.next_trial() is None
+    assert stopped.strategy.history[trial.trial_id].ending is None
+
+
+def test_a_process_that_died_too_often_fails_its_trial_with_the_reason(run: RunDir) -> None:
+    driver = drive(run)
+    trial = start(driver)
+    driver.lost(trial.trial_id, "its process died")
+    ending = driver.strategy.history[trial.trial_id].ending
+    assert ending is not None
+    assert (ending.status, ending.reason) == ("failed", "its process died")
+    assert any("its process died" in entry["message"] for entry in run.read_journal())
+
+
+def test_a_note_reaches_the_journal(run: RunDir) -> None:
+    driver = drive(run)
+    trial = start(driver)
+    report(driver, trial, note="its state is damaged")
+    assert run.read_journal()[-1]["message"] == f"{trial.trial_id}: its state is damaged"
