@@ -156,9 +156,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         state = self._load_state()
         session = open_session(job, import_model(context), data, rows, state)
         self._stream = session.run()
-        began = time.time()
-        self._start_seconds = None if _last_end is None else began - _last_end
         self._saved_at = _spent(session)
+        if _last_end is not None and state is None:
+            self._start_seconds = time.time() - _last_end - self._saved_at
         return session
 
     def _load_state(self) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ from search.training.stopping import StoppingRules
 from search.trials import Evaluation
 
 EVAL_CHUNK = {"cpu": 256, "cuda": 16_384}  # on a CPU the activations should stay in its cache
-INITIAL_ROWS = 1_000
+INITIAL_ROWS = 256
 _CHECK_EVERY = 16  # steps between looks at the running loss: a look costs a wait for the GPU
 
 
@@ -73,7 +73,9 @@ class NetworkSession:
         self._ended: Outcome | None = None
         self._running_loss = 0.0
         if state is None:
+            started = time.perf_counter()
             initial = self._evaluate_rows(self._rows.validation[:INITIAL_ROWS])[0]
+            self._eval_seconds = time.perf_counter() - started
             self._rules = StoppingRules(initial, job.budget_samples, job.early_stopping)
         else:
             self._load(state)
