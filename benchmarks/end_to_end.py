@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import run_measured
+from benchmarks.run_peer import curve_of
 from benchmarks.table import write_readme
 from search.rundir import RunDir
 from search.study import parse_duration
@@ -72,14 +73,10 @@ def run_sieve(task: Task, out: Path, data: str) -> dict[str, Any]:
 
 def _curve(run: RunDir) -> list[tuple[float, float]]:
     """Return (seconds, lowest validation loss so far) wherever it fell."""
-    curve: list[tuple[float, float]] = []
-    for phase in ("coarse", "fine", "confirm"):
-        for line in (run.path / phase / "events.jsonl").read_text().splitlines():
-            event = json.loads(line)
-            loss = event.get("validation_loss")
-            if event["event"] == "evaluation" and (not curve or loss < curve[-1][1]):
-                curve.append((event["elapsed"], loss))
-    return curve
+    logs = [run.path / phase / "events.jsonl" for phase in ("coarse", "fine", "confirm")]
+    events = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    evaluations = [event for event in events if event["event"] == "evaluation"]
+    return curve_of([{"at": e["elapsed"], "loss": e["validation_loss"]} for e in evaluations])
 
 
 def run_peer(peer: str, task: Task, out: Path, data: str, sieve: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +92,7 @@ def run_peer(peer: str, task: Task, out: Path, data: str, sieve: dict[str, Any])
         "slots": sieve["plan"]["slots"],
         "folder": str((out / task.name / peer).absolute()),
     }
-    command = [sys.executable, "-m", "benchmarks.peers", json.dumps(request), str(found)]
+    command = [sys.executable, "-m", "benchmarks.run_peer", json.dumps(request), str(found)]
     measured = run_measured(command, out / task.name / f"{peer}.log")
     if measured.returncode != 0:
         raise SystemExit(f"{peer} on {task.name} ended with {measured.returncode}; see its log")

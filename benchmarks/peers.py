@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
@@ -27,15 +25,13 @@ from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
 from search.space import Choice, Config, Dimension, Float, Integer, Space
 from search.strategy.budget import Ladder
-from search.strategy.phase import trial_seed
 from search.task import load_model
 from search.training.job import Job, Rows
 from search.training.session import NetworkSession
 from search.training.threads import use_threads
 from search.trials import Evaluation
 
-FACTOR, NUM_RUNGS, NUM_SEEDS = 3, 4, 3
-Curve = list[tuple[float, float]]
+FACTOR, NUM_RUNGS = 3, 4
 
 
 class Bench:
@@ -217,53 +213,3 @@ def _write(log: Path, trial: Any, config: Config, started: float, each: Evaluati
 def _read(log: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     return sorted(lines, key=lambda line: line["at"])
-
-
-def curve_of(found: list[dict[str, Any]]) -> Curve:
-    """Return (seconds, lowest validation loss so far) wherever it fell."""
-    curve: Curve = []
-    for each in found:
-        if math.isfinite(each["loss"]) and (not curve or each["loss"] < curve[-1][1]):
-            curve.append((each["at"], each["loss"]))
-    return curve
-
-
-def retrain(request: str, config: Config, seed: int) -> float:
-    """Train a configuration in full and return its accuracy on the test rows."""
-    session = bench_of(request).session(config, seed, test=True)
-    for _ in session.run():
-        pass
-    outcome = session.outcome()
-    return outcome.test[1] if outcome.test else math.nan
-
-
-SEARCHES: dict[str, Callable[[str], list[dict[str, Any]]]] = {
-    "ray_asha_random": search_with_ray,
-    "optuna_tpe_hyperband": search_with_optuna,
-}
-
-
-def main(request: str, target: str) -> None:
-    """Search, retrain the best, and write what came out."""
-    values = json.loads(request)
-    began = time.time()
-    found = SEARCHES[values["peer"]](request)
-    searched = time.time() - began
-    best = min(found, key=lambda each: each["loss"])
-    seeds = [trial_seed(0, 1_000_000 + number) for number in range(NUM_SEEDS)]
-    with ProcessPoolExecutor(values["slots"], mp_context=get_context("spawn")) as pool:
-        tests = list(
-            pool.map(retrain, [request] * len(seeds), [best["config"]] * len(seeds), seeds)
-        )
-    result = {
-        "config": best["config"],
-        "test": {"mean": statistics.mean(tests), "sd": statistics.stdev(tests), "per_seed": tests},
-        "curve": curve_of(found),
-        "search_seconds": searched,
-        "num_trials": len({each["trial"] for each in found}),
-    }
-    Path(target).write_text(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,0 +1,40 @@
+"""What the documents name exists, and the layers that they draw are those that are checked."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+FOLDERS = [ROOT, ROOT / "search"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_a_document_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = set(re.findall(r"`((?:[\w.]+/)+[\w.]*|\w+\.(?:py|toml|md))`", text))
+    ours = {name for name in named if name.endswith((".py", ".toml", ".md"))} - {"mymodel.py"}
+    beside = list((ROOT / "search").rglob("*.py"))
+    missing = [
+        name
+        for name in ours
+        if not any((folder / name).exists() for folder in FOLDERS)
+        and not any(path.name == name for path in beside)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_documents_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_layers_are_drawn_as_they_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = [each["layers"] for each in contracts["contracts"] if each["type"] == "layers"]
+    drawn = re.search(r"^cli ► .*?(?=^```)", (ROOT / "ARCHITECTURE.md").read_text(), re.M | re.S)
+    assert drawn is not None
+    assert drawn[0].split() == " ► ".join(layers).replace("search.", "").split()
