@@ -94,27 +94,24 @@ def search_with_ray(request: str) -> list[dict[str, Any]]:
     ray.init(address="local", num_cpus=values["slots"], include_dashboard=False)
     ladder = Bench(values).ladder
 
-    def train(config: dict[str, Any]) -> None:
-        for number, each in enumerate(evaluations(request, config["config"], config["seed"])):
-            _write(log, tune.get_context().get_trial_id(), config["config"], started, each)
+    def train(values: dict[str, Any]) -> None:
+        space = bench_of(request).space
+        unit = np.random.default_rng(values["seed"]).random(len(space.searched))
+        config = space.from_unit(unit)
+        for number, each in enumerate(evaluations(request, config, values["seed"])):
+            _write(log, tune.get_context().get_trial_id(), config, started, each)
             if math.isfinite(each.validation_loss):
                 tune.report({"loss": each.validation_loss, "units": number + 1})
 
-    def draw(seed: int) -> Config:
-        space = bench_of(request).space
-        return space.from_unit(np.random.default_rng(seed).random(len(space.searched)))
-
-    def whole(spec: Any) -> Config:
-        return draw(spec["config"]["seed"])
-
     tune.Tuner(
         tune.with_resources(train, {"cpu": 1}),
-        param_space={"seed": tune.randint(0, 2**31 - 1), "config": tune.sample_from(whole)},
+        param_space={"seed": tune.randint(0, 2**31 - 1)},
         tune_config=tune.TuneConfig(
             metric="loss",
             mode="min",
             num_samples=-1,
             time_budget_s=values["seconds"],
+            reuse_actors=True,
             search_alg=BasicVariantGenerator(random_state=0, max_concurrent=values["slots"]),
             scheduler=ASHAScheduler(
                 time_attr="units",

@@ -92,7 +92,14 @@ def kill(process: subprocess.Popen[str]) -> None:
 def trial_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Return the processes in which a run's trials are trained."""
     children = psutil.Process(process.pid).children(recursive=True)
-    return [each for each in children if "Trainable" in " ".join(each.cmdline())]
+    return [each for each in children if _is_trainable(each)]
+
+
+def _is_trainable(process: psutil.Process) -> bool:
+    try:
+        return "Trainable" in " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):  # it has just ended
+        return False
 
 
 def outcome(run_dir: Path) -> dict[str, list[dict]]:
