@@ -236,6 +236,8 @@ class Run:
             coarse,
             self.plan.ladder,
             num_trials=self.plan.fine_trials,
+            searcher=self.study.fine.searcher,
+            slots=self.plan.slots,
             seed=self.study.seed,
             max_run_seconds=self.plan.max_run_seconds,
         )

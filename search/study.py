@@ -132,9 +132,12 @@ class FineSection(_Section):
 
     Attributes:
         num_trials: Trials to start; None: as many as fit before the time that confirm needs.
+        searcher: Who proposes: ``gp``, a Gaussian process over configuration and fidelity, or
+            ``tpe``, HyperOpt's.
     """
 
     num_trials: Annotated[int, Field(ge=1)] | None = None
+    searcher: Literal["gp", "tpe"] = "gp"
 
 
 class ConfirmSection(_Section):

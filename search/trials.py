@@ -1,9 +1,9 @@
 """What is known of trials: the events that a phase consists of, and the records they add up to.
 
-A phase's whole history is a list of three kinds of event: a :class:`Trial` was started, an
-:class:`Evaluation` came in, a trial reached its :class:`Ending`. Appended to a file as they
-happen and applied again in order, they rebuild every decision's state exactly; nothing else
-needs to survive a crash.
+A phase's whole history is a list of events: a :class:`Trial` was started, an
+:class:`Evaluation` came in, a trial made a :class:`Pause` at a rung, a :class:`Promotion` called
+it again, it reached its :class:`Ending`. Appended to a file as they happen and applied again in
+order, they rebuild every decision's state exactly; nothing else needs to survive a crash.
 """
 
 from __future__ import annotations
@@ -77,6 +77,55 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Proposals:
+    """Configurations that a model proposes to try next.
+
+    Attributes:
+        configs: In the order in which to try them.
+        source: What proposes them: ``gp``, ``tpe``.
+        state: What the model wants to find again at the next question.
+    """
+
+    configs: tuple[Config, ...]
+    source: str
+    state: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "configs", tuple(self.configs))  # lists when read from JSON
+        object.__setattr__(self, "state", tuple(self.state))
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A trial waits at a rung, its state saved, its slot free.
+
+    Attributes:
+        trial_id: The trial.
+        reason: In words.
+        vitals: The fields of an :class:`Ending` that are known so far.
+    """
+
+    trial_id: str
+    reason: str
+    vitals: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A paused trial is called to go on.
+
+    Attributes:
+        trial_id: The trial.
+        rung: Samples at which it is judged next.
+        reason: In words.
+    """
+
+    trial_id: str
+    rung: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Ending:
     """How a trial ended.
 
@@ -130,11 +179,14 @@ class Speed:
         return asdict(self)
 
 
-Event = Trial | Evaluation | Ending
-_KINDS: dict[str, type[Trial] | type[Evaluation] | type[Ending]] = {
+Event = Trial | Evaluation | Pause | Promotion | Ending | Proposals
+_KINDS: dict[str, type[Event]] = {
     "trial": Trial,
     "evaluation": Evaluation,
+    "pause": Pause,
+    "promotion": Promotion,
     "ending": Ending,
+    "proposals": Proposals,
 }
 
 
@@ -162,6 +214,7 @@ class Record:
 
     trial: Trial
     evaluations: list[Evaluation] = field(default_factory=list)
+    pause: Pause | None = None
     ending: Ending | None = None
 
     @property
@@ -219,6 +272,8 @@ class History:
         A trial that is resumed from a checkpoint may deliver an evaluation twice, and one that
         was given up may still send something: the first delivery and the first ending count.
         """
+        if isinstance(event, Proposals):
+            return True
         if isinstance(event, Trial):
             is_new = event.trial_id not in self._records
             self._records.setdefault(event.trial_id, Record(event))
@@ -226,12 +281,17 @@ class History:
         record = self._records[event.trial_id]
         if record.ending is not None:
             return False
-        if isinstance(event, Ending):
-            record.ending = event
-            return True
-        if event.evaluation <= len(record.evaluations):
-            return False
-        record.evaluations.append(event)
+        match event:
+            case Ending():
+                record.ending, record.pause = event, None
+            case Pause():
+                record.pause = event
+            case Promotion():
+                record.pause = None
+            case Evaluation():
+                if event.evaluation <= len(record.evaluations):
+                    return False
+                record.evaluations.append(event)
         return True
 
     def __iter__(self) -> Iterator[Record]:
@@ -248,6 +308,16 @@ class History:
 
     @property
     def running(self) -> list[Record]:
+        """The records that have neither ended nor wait at a rung."""
+        return [r for r in self if r.ending is None and r.pause is None]
+
+    @property
+    def paused(self) -> list[Record]:
+        """The records that wait at a rung."""
+        return [record for record in self if record.pause is not None]
+
+    @property
+    def unended(self) -> list[Record]:
         """The records without an ending."""
         return [record for record in self if record.ending is None]
 

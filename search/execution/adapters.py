@@ -72,10 +72,14 @@ class PhaseScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         self._driver = driver
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
-        """Pass a report on and return the decision in Ray's words."""
+        """Pass a report on and return the decision in Ray's words.
+
+        A trial that pauses has saved its state: to Ray it ends, and what goes on later is
+        another of Ray's trials. Ray's own pause would keep the trial among those that count.
+        """
         decision = self.driver.report(trial_id_of(trial), result[EVENTS])
-        stop = decision.action == "stop"
-        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+        goes_on = decision.action == "continue"
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def on_trial_complete(
         self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,9 +17,21 @@ from search.execution.clock import RunClock
 from search.rundir import RunDir
 from search.strategy.asha import CONTINUE, Decision
 from search.strategy.phase import PhaseStrategy
-from search.trials import Ending, Evaluation, Event, Status, Trial, event_from_json
+from search.trials import (
+    Ending,
+    Evaluation,
+    Event,
+    Pause,
+    Promotion,
+    Proposals,
+    Status,
+    Trial,
+    event_from_json,
+)
 
 _TIME_UP = "the phase's time is up"
+_WAIT_S = 0.1
+"""A free slot waits so long for a model's answer, then it takes what there is without one."""
 
 
 class Observer(Protocol):
@@ -37,6 +51,9 @@ class Observer(Protocol):
         at: float,
     ) -> None:
         """An evaluation came in."""
+
+    def trial_paused(self, trial_id: str, reason: str, at: float) -> None:
+        """A trial waits at a rung, its slot free."""
 
     def trial_ended(self, trial_id: str, status: str, reason: str, at: float) -> None:
         """A trial ended."""
@@ -92,24 +109,26 @@ class PhaseDriver:
         self._stop_requested = stop_requested
         self._observer = observer
         self._live: set[str] = set()
+        self._thinker = ThreadPoolExecutor(1, thread_name_prefix="sieve-model")
+        self._answer: Future[Proposals] | None = None
         strategy.restore(run.events(strategy.phase, repair=repair))
         self._show_restored()
-        self._end_decided()
-        self._again = [record.trial for record in strategy.history.running]
+        self._carry_out_decided()
+        self._again = list(strategy.running.values())
 
     def _show_restored(self) -> None:
         for record in self.strategy.history:
             self._observe(record.trial)
-            for event in (*record.evaluations, record.ending):
+            for event in (*record.evaluations, record.pause, record.ending):
                 if event is not None:
                     self._observe(event)
 
-    def _end_decided(self) -> None:
-        """End the trials that had been stopped when a crash kept their ending from the log."""
-        for record in self.strategy.history.running:
-            decision = self.strategy.stop_of(record.trial.trial_id)
+    def _carry_out_decided(self) -> None:
+        """Carry out the stops and pauses that a crash kept from the log."""
+        for trial_id in list(self.strategy.running):
+            decision = self.strategy.pending(trial_id)
             if decision is not None:
-                self._stop(record.trial.trial_id, decision, {})
+                self._carry_out(trial_id, decision, {})
 
     @property
     def finished(self) -> bool:
@@ -137,10 +156,38 @@ class PhaseDriver:
         return Handout(trial, len(self.strategy.history[trial.trial_id].evaluations))
 
     def _ask(self) -> Trial | None:
-        trial = self.strategy.ask()
-        if trial is not None:
-            self._apply(trial)
-        return trial
+        self._think(_WAIT_S)
+        job = self.strategy.ask()
+        if job is None:
+            return None
+        self._apply(job)
+        self._think(0.0)
+        return self.strategy.running[job.trial_id]
+
+    def _think(self, wait_s: float) -> None:
+        """Put the phase's question to the thinker, and take up the answer when there is one."""
+        if self._answer is None:
+            question = self.strategy.question()
+            self._answer = self._thinker.submit(question) if question is not None else None
+        if self._answer is None:
+            return
+        try:
+            proposals = self._answer.result(timeout=wait_s)
+        except NotYet:
+            return
+        self._answer = None
+        self._apply(proposals)
+
+    def close(self) -> None:
+        """End the phase: what still waits at a rung when it is finished is stopped there."""
+        self._thinker.shutdown(wait=True, cancel_futures=True)
+        if self.interrupted:
+            return
+        for record in self.strategy.history.paused:
+            assert record.pause is not None
+            reason = f"{record.pause.reason}; not called again"
+            ending = Ending(record.trial.trial_id, "stopped", reason, **record.pause.vitals)
+            self._apply(ending)
 
     def report(self, trial_id: str, events: str) -> Decision:
         """Take in what a trial sent, and decide on it.
@@ -156,7 +203,7 @@ class PhaseDriver:
             self._say("note", f"{trial_id}: {received['note']}")
         for values in received["events"]:
             decision = self._apply(event_from_json(values))
-            if decision.action == "stop":
+            if decision.action != "continue":
                 break  # what a resumed trial sends after it is of no account
         record = self.strategy.history[trial_id]
         if record.ending is not None:
@@ -164,13 +211,18 @@ class PhaseDriver:
             return Decision("stop", record.ending.reason)
         if decision.action == "continue" and self.time_up:
             decision = Decision("stop", _TIME_UP)
-        if decision.action == "stop":
-            self._stop(trial_id, decision, received["vitals"])
+        self._carry_out(trial_id, decision, received["vitals"])
         return decision
 
-    def _stop(self, trial_id: str, decision: Decision, vitals: dict[str, Any]) -> None:
+    def _carry_out(self, trial_id: str, decision: Decision, vitals: dict[str, Any]) -> None:
         status: Status = "failed" if decision.failed else "stopped"
-        self._apply(Ending(trial_id, status, decision.reason, **vitals))
+        match decision.action:
+            case "continue":
+                return
+            case "pause":
+                self._apply(Pause(trial_id, decision.reason, vitals))
+            case "stop":
+                self._apply(Ending(trial_id, status, decision.reason, **vitals))
         self._live.discard(trial_id)
 
     def lost(self, trial_id: str, reason: str) -> None:
@@ -194,31 +246,42 @@ class PhaseDriver:
             return CONTINUE
         self._run.append_event(self.strategy.phase, event, elapsed=at)
         decision = self.strategy.apply(event)
-        if decision.reason:
+        self._explain(event, decision, at)
+        self._observe(event)
+        return decision
+
+    def _explain(self, event: Event, decision: Decision, at: float) -> None:
+        """Write a decision into the journal: a trial's at a rung, or its call from a pause."""
+        if isinstance(event, Promotion):
+            decision = Decision("continue", event.reason, {"samples": event.rung})
+        if decision.reason and not isinstance(event, Proposals):
             self._run.journal(
                 self.strategy.phase,
-                "stop" if decision.action == "stop" else "promote",
+                "promote" if decision.action == "continue" else decision.action,
                 f"{event.trial_id}: {decision.reason}",
                 elapsed=at,
                 **decision.numbers,
             )
-        self._observe(event)
-        return decision
 
     def _observe(self, event: Event) -> None:
-        at = time.time()
-        if isinstance(event, Trial):
-            self._observer.trial_started(event.trial_id, event.config, event.source, at)
-        elif isinstance(event, Ending):
-            self._observer.trial_ended(event.trial_id, event.status, event.reason, at)
-        else:
-            budget = self.strategy.history[event.trial_id].trial.budget_samples
-            self._observer.trial_reported(
-                event.trial_id,
-                event.samples_seen,
-                budget,
-                event.train_loss,
-                event.validation_loss,
-                event.validation_metric,
-                at,
-            )
+        at, observer, history = time.time(), self._observer, self.strategy.history
+        match event:
+            case Trial():
+                observer.trial_started(event.trial_id, event.config, event.source, at)
+            case Promotion():
+                trial = history[event.trial_id].trial
+                observer.trial_started(trial.trial_id, trial.config, trial.source, at)
+            case Pause():
+                observer.trial_paused(event.trial_id, event.reason, at)
+            case Ending():
+                observer.trial_ended(event.trial_id, event.status, event.reason, at)
+            case Evaluation():
+                observer.trial_reported(
+                    event.trial_id,
+                    event.samples_seen,
+                    history[event.trial_id].trial.budget_samples,
+                    event.train_loss,
+                    event.validation_loss,
+                    event.validation_metric,
+                    at,
+                )

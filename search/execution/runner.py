@@ -62,5 +62,6 @@ def run_phase(
         ),
     )
     tuner.fit()
+    driver.close()
     for record in driver.strategy.history.ended:
         remove_state(context.trial_folder / record.trial.trial_id)

@@ -137,7 +137,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             new = list(self._train_to_report(self._stream))
         self._reported += len(new)
         ended = self._session.has_ended
-        self._save_when_due(ended)
+        at_rung = bool(new) and new[-1].point in self._context.rungs
+        self._save_when_due(ended or at_rung)
         return self._result(new, self._ending() if ended else None)
 
     def _train_to_report(self, stream: Iterator[Evaluation]) -> Iterator[Evaluation]:
@@ -177,10 +178,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             _resident = (key, Resident(dataset, device))
         return dataset, _resident[1]
 
-    def _save_when_due(self, ended: bool) -> None:
+    def _save_when_due(self, now: bool) -> None:
         assert self._session is not None
         spent = _spent(self._session)
-        if ended or spent - self._saved_at >= self._context.checkpoint_interval_s:
+        if now or spent - self._saved_at >= self._context.checkpoint_interval_s:
             save_state(self._folder / STATE, self._session.state())
             self._saved_at = spent
 

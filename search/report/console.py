@@ -23,7 +23,13 @@ from rich.text import Text
 from search.report import text
 from search.report.progress import Progress, TrialProgress, Update
 
-_STATUS_STYLE = {"running": "cyan", "completed": "green", "stopped": "yellow", "failed": "red"}
+_STATUS_STYLE = {
+    "running": "cyan",
+    "paused": "blue",
+    "completed": "green",
+    "stopped": "yellow",
+    "failed": "red",
+}
 
 
 class Display:

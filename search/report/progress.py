@@ -29,7 +29,7 @@ class TrialProgress:
         phase: The phase that it belongs to.
         config: Its configuration.
         source: Who proposed it.
-        status: ``running``, ``completed``, ``stopped`` or ``failed``.
+        status: ``running``, ``paused`` (at a rung), ``completed``, ``stopped`` or ``failed``.
         losses: Validation losses in the order of evaluation, not finite ones included.
         samples_seen: Training samples so far.
         budget_samples: Training samples at which it would end.
@@ -160,6 +160,12 @@ class Progress:
                 at=at,
             )
 
+    def trial_paused(self, trial_id: str, reason: str, at: float) -> None:
+        """A trial waits at a rung; it may be called again."""
+        with self.lock:
+            self._trial(trial_id).status = "paused"
+            self._tell("trial_paused", trial_id=trial_id, reason=reason, at=at)
+
     def trial_ended(self, trial_id: str, status: str, reason: str, at: float) -> None:
         """A trial ended; ``status`` is ``completed``, ``stopped`` or ``failed``."""
         with self.lock:
@@ -267,8 +273,8 @@ class Progress:
         return list(self._recent)
 
     def counts(self, phase: str | None = None) -> dict[str, int]:
-        """Return how many trials of a phase are started, running, completed, stopped, failed."""
+        """Return how many trials of a phase were started, and how many are in each state."""
         states = [trial.status for trial in self.trials(phase)]
         return {"started": len(states)} | {
-            status: states.count(status) for status in ("running", *_ENDED)
+            status: states.count(status) for status in ("running", "paused", *_ENDED)
         }

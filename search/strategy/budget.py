@@ -33,19 +33,20 @@ MIN_ROWS = 2_000
 
 @dataclass(frozen=True)
 class Ladder:
-    """Rungs that are exact integers: ``base``, ``base``·factor, … up to the full run.
+    """Rungs that are exact integers, up to the full run.
 
     Attributes:
-        base: The lowest rung in training samples.
-        factor: Each rung is this many times the one below.
-        num_rungs: How many.
+        rungs: Rising, in training samples; the last is the full run.
+        factor: The best 1/factor go on from a rung.
         spacing: Training samples between evaluations, at least.
     """
 
-    base: int
+    rungs: tuple[int, ...]
     factor: int
-    num_rungs: int
     spacing: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rungs", tuple(self.rungs))  # a list when read from JSON
 
     @classmethod
     def below(cls, full: int, factor: int, num_rungs: int, spacing: int = 1) -> Ladder:
@@ -61,12 +62,12 @@ class Ladder:
                 f"factor {factor}: it needs {2 * factor ** (num_rungs - 1)}; raise "
                 "budget.full_epochs, or lower budget.num_rungs or budget.reduction_factor"
             )
-        return cls(base, factor, num_rungs, spacing)
+        return cls(tuple(base * factor**level for level in range(num_rungs)), factor, spacing)
 
     @property
-    def rungs(self) -> tuple[int, ...]:
-        """All rungs, rising; the last is the full run."""
-        return tuple(self.base * self.factor**level for level in range(self.num_rungs))
+    def base(self) -> int:
+        """The lowest rung."""
+        return self.rungs[0]
 
     @property
     def full(self) -> int:

@@ -11,7 +11,7 @@ from scipy.stats import qmc
 
 from search.space import Space
 from search.strategy.budget import Ladder
-from search.strategy.phase import Proposal, SearchPhase
+from search.strategy.search_phase import Proposal, SearchPhase
 from search.task import Default
 
 _BLOCK = 8  # log2 of the number of points drawn at a time

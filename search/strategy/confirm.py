@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from search.space import Config
 from search.strategy.budget import Ladder, Plan
-from search.strategy.phase import PhaseStrategy, rank_records, trial_seed
+from search.strategy.phase import PhaseStrategy, trial_seed
+from search.strategy.ranking import rank_records
 from search.task import Default
 from search.trials import History, Record, Trial
 

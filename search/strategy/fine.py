@@ -1,30 +1,32 @@
-"""The fine phase: the survivors again, then Bayesian proposals in the narrowed space, under ASHA.
+"""The fine phase: the survivors again, then a model's proposals, under ASHA.
 
-The model learns from observations of one fidelity only: the highest rung that enough trials
-have reached (Falkner et al., 2018, BOHB). A stopped trial's early loss never passes for a
-final one, which is what makes TPE with a stopping pruner worse than random search.
+The model is asked beside the training and proposes a batch at a time, so that no slot waits for
+it. It learns from every rung of both phases; a share of the proposals is random whatever it
+says.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from search.space import Config, Space
-from search.strategy import tpe
 from search.strategy.budget import Ladder
-from search.strategy.phase import Proposal, SearchPhase, rank_records, trial_seed
-from search.trials import History, Record
+from search.strategy.ranking import observations_of, rank_records
+from search.strategy.search_phase import Proposal, SearchPhase
+from search.strategy.searchers import SEARCHERS, Question
+from search.trials import History, Proposals, Record
 
-MIN_OBSERVATIONS = 20
-"""Fewer, all of them trials that rungs have let through, teach the model what good ones are like
-but not what bad ones are like."""
+MIN_OBSERVATIONS = 8
+"""Fewer don't tell a model more than chance does."""
 NUM_FIRST = 3
-RANDOM_SHARE = 0.1
+RANDOM_SHARE = 0.15
 """Of the proposals, drawn at random whatever the model says."""
-_ATTEMPTS = 5
+MIN_BATCH = 6
 
 
 def first_proposals(coarse: History, ladder: Ladder) -> list[Proposal]:
@@ -40,8 +42,10 @@ class FinePhase(SearchPhase):
         space: The fine space.
         first: Configurations to try first, with their sources.
         coarse: The coarse phase's history; its observations are the model's first.
-        ladder: The rungs of the whole run; fine uses the upper three.
+        ladder: The rungs of the whole run.
         num_trials: Limit of the number of trials; None: no limit.
+        searcher: Who proposes: a key of :data:`~search.strategy.searchers.SEARCHERS`.
+        slots: Trials at a time; a batch of proposals is as large.
         seed: Seeds proposals and trainings.
         max_run_seconds: Stop a trial whose full run would take longer.
     """
@@ -54,6 +58,8 @@ class FinePhase(SearchPhase):
         ladder: Ladder,
         *,
         num_trials: int | None,
+        searcher: str = "gp",
+        slots: int = 1,
         seed: int,
         max_run_seconds: float = math.inf,
     ) -> None:
@@ -67,40 +73,53 @@ class FinePhase(SearchPhase):
             seed=seed + 1,
             max_run_seconds=max_run_seconds,
         )
-        self._coarse = coarse
+        self._coarse = observations_of(coarse, ladder.coarse)
+        self._searcher = searcher
+        self._batch = max(MIN_BATCH, slots)
+        self._stock: deque[Config] = deque()
+        self._state: tuple[float, ...] = ()
+        self._num_answers = 0
+        self._is_asked = False
 
     def propose(self, number: int) -> Proposal:
-        """Return a random point, or the model's suggestion."""
+        """Return what the model proposed, or a random point."""
         generator = np.random.default_rng([self.seed, number])
-        if generator.random() < RANDOM_SHARE:
-            return self.space.from_unit(generator.random(len(self.space.searched))), "random"
-        return self._suggest(number), "tpe"
+        if self._stock and generator.random() >= RANDOM_SHARE:
+            return self._stock[0], self._searcher
+        return self.space.from_unit(generator.random(len(self.space.searched))), "random"
 
-    def _suggest(self, number: int) -> Config:
-        observations = self.observations()
-        known = [record.trial.config for record in self.history]
-        config: Config = {}
-        for attempt in range(_ATTEMPTS):
-            seed = trial_seed(self.seed, number * _ATTEMPTS + attempt)
-            config = tpe.suggest(self.space, observations, seed=seed)
-            if config not in known:
-                break
-        return config
+    def started(self, record: Record) -> None:
+        """Take a proposal that was tried from the stock."""
+        super().started(record)
+        is_new = record.trial.source == self._searcher and not record.evaluations
+        if is_new and self._stock and record.trial.config == self._stock[0]:
+            self._stock.popleft()
 
-    def observations(self) -> list[tpe.Observation]:
-        """Return the losses at the highest rung that enough trials have reached.
+    def question(self) -> Callable[[], Proposals] | None:
+        """Ask the model for a batch when two thirds of the last one are used up.
 
-        Failed trials count at every rung, as failures.
+        The rest bridges the time of thinking: what is tried, and in which order, then doesn't
+        depend on when the answer comes.
         """
-        records: list[Record] = [*self._coarse, *self.history]
-        failed = [r for r in records if r.ending is not None and r.ending.status == "failed"]
-        at_rung: list[tuple[Record, float]] = []
-        for rung in reversed(self.ladder.rungs):
-            losses = [(r, r.loss_at(rung)) for r in records if r not in failed]
-            at_rung = [(r, loss) for r, loss in losses if loss is not None]
-            if len(at_rung) >= MIN_OBSERVATIONS:
-                break
-        return [
-            *(tpe.Observation(r.trial.config, loss) for r, loss in at_rung),
-            *(tpe.Observation(r.trial.config, math.inf) for r in failed),
-        ]
+        known = len(self._coarse) + len(self.seen)
+        is_stocked = len(self._stock) > self._batch // 3
+        if self._is_asked or is_stocked or known < MIN_OBSERVATIONS or not self.space.searched:
+            return None
+        self._is_asked = True
+        question = Question(
+            space=self.space,
+            observations=(*self._coarse, *self.seen),
+            rungs=self.ladder.rungs,
+            num=self._batch,
+            running=(*(trial.config for trial in self.running.values()), *self._stock),
+            state=self._state,
+            seed=(self.seed, self._num_answers),
+        )
+        return partial(SEARCHERS[self._searcher], question)
+
+    def take(self, proposals: Proposals) -> None:
+        """Take up the model's batch."""
+        self._stock.extend(proposals.configs)
+        self._state = proposals.state
+        self._num_answers += 1
+        self._is_asked = False

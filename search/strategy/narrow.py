@@ -20,7 +20,7 @@ from scipy.stats import hypergeom
 from search.space import Choice, Dimension, Float, Integer, Space, Value
 from search.strategy.budget import Ladder
 from search.strategy.importance import Importance, measure_importance
-from search.strategy.phase import rank_records
+from search.strategy.ranking import rank_records
 from search.trials import History, Record
 
 MIN_SURVIVORS = 5

@@ -1,4 +1,4 @@
-"""A phase as a pure object: ask it for trials, tell it events, it answers with decisions.
+"""A phase as a pure object: ask it for work, tell it events, it answers with decisions.
 
 Its whole state follows from its arguments and the events applied to it. Applying a log of
 events to a fresh phase restores it; whoever drives it (Ray, a simulator, a test) is of no
@@ -7,22 +7,25 @@ matter to it.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from search.space import Config, Space
-from search.strategy.asha import CONTINUE, Asha, Decision
+from search.strategy.asha import CONTINUE, Decision
 from search.strategy.budget import Ladder
-from search.trials import Ending, Evaluation, Event, History, Phase, Record, Trial
-
-MIN_JUDGED = 5
-"""A search phase whose time is up goes on until so many trials have been judged."""
-
-Proposal = tuple[Config, str]
-"""A configuration and its source."""
+from search.trials import (
+    Ending,
+    Evaluation,
+    Event,
+    History,
+    Pause,
+    Phase,
+    Promotion,
+    Proposals,
+    Record,
+    Trial,
+)
 
 
 class PhaseStrategy(ABC):
@@ -32,6 +35,7 @@ class PhaseStrategy(ABC):
         phase: Its name.
         ladder: The rungs, and with them the evaluation points.
         history: What has happened so far.
+        running: The trials that are being trained, by id.
         rungs: Where it decides on a trial beyond whether it has failed; none by default.
     """
 
@@ -41,41 +45,76 @@ class PhaseStrategy(ABC):
         self.phase = phase
         self.ladder = ladder
         self.history = History()
-        self._stopped: dict[str, Decision] = {}
+        self.running: dict[str, Trial] = {}
+        self._pending: dict[str, Decision] = {}
 
     @abstractmethod
-    def ask(self) -> Trial | None:
-        """Return the next trial, to be applied as an event when it starts; None: no more."""
+    def ask(self) -> Trial | Promotion | None:
+        """Return what a free slot does next, to be applied as an event when it starts.
+
+        None: nothing now; more may come when running trials have reported.
+        """
+
+    def question(self) -> Callable[[], Proposals] | None:
+        """Return what is to be thought about beside the training; None: nothing now.
+
+        The answer is to be applied as an event. It follows from what is known at the moment of
+        the question, so that it may be worked out in a thread of its own.
+        """
+        return None
 
     def apply(self, event: Event) -> Decision:
         """Take in an event and decide on the trial that it belongs to.
 
-        A stop stands until the trial's ending comes in: where a crash came between the two,
-        the trial is stopped at the next that is heard of it.
+        A stop or a pause stands until the event that carries it out comes in: where a crash came
+        between the two, it is carried out at the next that is heard of the trial.
         """
-        if not self.history.apply(event) or isinstance(event, Trial):
+        if not self.history.apply(event):
             return CONTINUE
-        record = self.history[event.trial_id]
-        stopped = self._stopped.get(event.trial_id)
-        if isinstance(event, Ending):
-            if stopped is None:
-                self.settle(record)
-            return CONTINUE
-        decision = stopped or self.decide(record, event)
-        if decision.action == "stop":
-            self._stopped[event.trial_id] = decision
+        if isinstance(event, Evaluation):
+            return self._decide(event)
+        if isinstance(event, Proposals):
+            self.take(event)
+        else:
+            self._move(event)
+        return CONTINUE
+
+    def _decide(self, event: Evaluation) -> Decision:
+        pending = self._pending.get(event.trial_id)
+        decision = pending or self.decide(self.history[event.trial_id], event)
+        if decision.action != "continue":
+            self._pending[event.trial_id] = decision
         return decision
+
+    def _move(self, event: Trial | Pause | Promotion | Ending) -> None:
+        """Keep who is running, and tell the phase what it has a use for."""
+        record = self.history[event.trial_id]
+        decided = self._pending.pop(event.trial_id, None)
+        match event:
+            case Trial() | Promotion():
+                self.running[event.trial_id] = record.trial
+                self.started(record)
+            case Pause() | Ending():
+                self.running.pop(event.trial_id, None)
+        if isinstance(event, Ending) and (decided is None or decided.action != "stop"):
+            self.settle(record)
 
     def decide(self, record: Record, evaluation: Evaluation) -> Decision:  # noqa: ARG002
         """Decide on a running trial after a new evaluation; by default it goes on."""
         return CONTINUE
 
+    def take(self, proposals: Proposals) -> None:  # noqa: B027 - few have a use for it
+        """Take up the answer to a question."""
+
+    def started(self, record: Record) -> None:  # noqa: B027 - few have a use for it
+        """Take note of a trial that starts, or goes on after a pause."""
+
     def settle(self, record: Record) -> None:  # noqa: B027 - few have a use for it
         """Take note of a trial that ended by itself."""
 
-    def stop_of(self, trial_id: str) -> Decision | None:
-        """Return the decision to stop a trial whose ending hasn't come in; None without one."""
-        return self._stopped.get(trial_id)
+    def pending(self, trial_id: str) -> Decision | None:
+        """Return the decision on a trial that hasn't been carried out yet; None without one."""
+        return self._pending.get(trial_id)
 
     def restore(self, events: Iterable[Event]) -> None:
         """Apply the events of an earlier session."""
@@ -89,8 +128,9 @@ class PhaseStrategy(ABC):
 
     @property
     def exhausted(self) -> bool:
-        """Whether all trials have been started."""
-        return self.num_trials is not None and len(self.history) >= self.num_trials
+        """Whether nothing is left to do: all trials were started, none runs, none may go on."""
+        started = self.num_trials is not None and len(self.history) >= self.num_trials
+        return started and not self.running and self.ask() is None
 
     @property
     def has_enough(self) -> bool:
@@ -98,125 +138,6 @@ class PhaseStrategy(ABC):
         return True
 
 
-class SearchPhase(PhaseStrategy):
-    """Coarse and fine: a source of configurations under ASHA.
-
-    Args:
-        phase: ``coarse`` or ``fine``.
-        space: Where to search.
-        ladder: The rungs of the whole run.
-        rungs: The phase's own among them.
-        given: Configurations to try before any other.
-        num_trials: Limit of the number of trials; None: no limit.
-        seed: Seeds proposals and trainings.
-        max_run_seconds: Stop a trial whose full run would take longer.
-    """
-
-    def __init__(
-        self,
-        phase: Phase,
-        space: Space,
-        ladder: Ladder,
-        rungs: tuple[int, ...],
-        given: Sequence[Proposal],
-        *,
-        num_trials: int | None,
-        seed: int,
-        max_run_seconds: float = math.inf,
-    ) -> None:
-        super().__init__(phase, ladder)
-        self.space = space
-        self.rungs = rungs
-        self.seed = seed
-        self._given = list(given)
-        # Where all is fixed there is but one configuration beside the given ones.
-        self._limit = num_trials if space.searched else len(self._given) or 1
-        self._max_run_seconds = max_run_seconds
-        self._asha = Asha(rungs, ladder.factor)
-
-    @property
-    def num_trials(self) -> int | None:
-        """How many trials there will be; None where time decides."""
-        return self._limit
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether a few trials have been judged at a rung, or have failed."""
-        judged = [r for r in self.history if r.loss_at(self.rungs[0]) is not None]
-        return len(judged) >= MIN_JUDGED
-
-    def ask(self) -> Trial | None:
-        """Return the next trial; None once the limit is reached."""
-        if self.exhausted:
-            return None
-        number = len(self.history)
-        given = self._given[number : number + 1]
-        config, source = given[0] if given else self.propose(number)
-        return Trial(
-            trial_id=f"{self.phase[0]}{number:04d}",
-            phase=self.phase,
-            source=source,
-            config=dict(config),
-            seed=trial_seed(self.seed, number),
-            budget_samples=self.rungs[-1],
-            points=self.ladder.evaluation_points(self.rungs[-1]),
-        )
-
-    @abstractmethod
-    def propose(self, number: int) -> Proposal:
-        """Return the configuration of trial ``number``, beyond the given ones."""
-
-    def decide(self, record: Record, evaluation: Evaluation) -> Decision:
-        """Stop what failed, what is too slow to be proven in time, and what ASHA drops."""
-        if not math.isfinite(evaluation.validation_loss):
-            return self._asha.report(evaluation.point, evaluation.validation_loss)
-        too_slow = self._too_slow(evaluation)
-        if too_slow.action == "stop" and not record.trial.source.startswith("default"):
-            return too_slow
-        return self._asha.report(evaluation.point, record.loss)
-
-    def _too_slow(self, evaluation: Evaluation) -> Decision:
-        full = evaluation.seconds / evaluation.point * self.ladder.full
-        if evaluation.point < self.rungs[0] or full <= self._max_run_seconds:
-            return CONTINUE
-        return Decision(
-            "stop",
-            f"too slow: a full run would take {full:.0f} s, and confirmation "
-            f"has room for {self._max_run_seconds:.0f} s",
-            {"full_run_seconds": full, "max_run_seconds": self._max_run_seconds},
-        )
-
-    def settle(self, record: Record) -> None:
-        """Enter the loss of a trial that completed early at the rungs that it left out."""
-        completed = record.ending is not None and record.ending.status == "completed"
-        if not completed or not math.isfinite(record.loss):
-            return
-        for rung in self.rungs:
-            if rung > record.evaluations[-1].point:
-                self._asha.report(rung, record.loss)
-
-
 def trial_seed(seed: int, number: int) -> int:
     """Return the training seed of trial ``number`` of a run seeded with ``seed``."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
-
-
-def rank_records(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Record]:
-    """Order records from best to worst: the higher rung first, then the lower loss at it.
-
-    Failed trials and those that reached no rung are left out.
-    """
-
-    def key(record: Record) -> tuple[int, float]:
-        level = highest_rung(record, rungs)
-        loss = record.loss_at(rungs[level]) if level >= 0 else None
-        return (-level, math.inf if loss is None else loss)
-
-    ranked = [r for r in records if highest_rung(r, rungs) >= 0 and math.isfinite(r.loss)]
-    return sorted(ranked, key=key)
-
-
-def highest_rung(record: Record, rungs: tuple[int, ...]) -> int:
-    """Return the index of the highest rung that the record has a loss at; -1 for none."""
-    reached = [level for level, rung in enumerate(rungs) if record.loss_at(rung) is not None]
-    return max(reached, default=-1)

@@ -1,6 +1,7 @@
 """A phase's driver on a real run directory; Ray isn't needed to see what it decides."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,11 +15,13 @@ from search.rundir import RunDir
 from search.space import Float, Space
 from search.strategy.budget import Ladder
 from search.strategy.coarse import CoarsePhase
+from search.strategy.fine import FinePhase
+from search.strategy.phase import PhaseStrategy
 from search.task import Default
-from search.trials import Ending, Evaluation, Trial, event_to_json
+from search.trials import Ending, Evaluation, History, Proposals, Trial, event_to_json
 
 SPACE = Space([Float(name="rate", low=0.1, high=1.0)])
-LADDER = Ladder(10, 3, 4)
+LADDER = Ladder((10, 30, 90, 270), 3)
 
 
 @pytest.fixture
@@ -27,9 +30,17 @@ def run(tmp_path: Path) -> Iterator[RunDir]:
         yield run
 
 
-def drive(run: RunDir, *, stop: bool = False, ends_at: float = 1e9, slots: int = 2) -> PhaseDriver:
+def drive(
+    run: RunDir,
+    *,
+    stop: bool = False,
+    ends_at: float = 1e9,
+    slots: int = 2,
+    num_trials: int = 4,
+    strategy: PhaseStrategy | None = None,
+) -> PhaseDriver:
     defaults = [Default({"rate": 0.5}, "a paper")]
-    strategy = CoarsePhase(SPACE, defaults, LADDER, num_trials=4, seed=0)
+    strategy = strategy or CoarsePhase(SPACE, defaults, LADDER, num_trials=num_trials, seed=0)
     return PhaseDriver(
         strategy,
         run,
@@ -86,20 +97,63 @@ def test_a_trial_that_was_running_is_handed_out_again_with_what_is_known(run: Ru
     assert (again.trial, again.reported) == (trial, 1)
 
 
-def test_a_trial_that_was_stopped_isn_t_handed_out_again_though_its_ending_is_missing(
+def test_a_trial_that_pauses_frees_its_slot_and_is_handed_out_again_when_it_is_called(
+    run: RunDir,
+) -> None:
+    driver = drive(run, num_trials=3)
+    trials = [start(driver), start(driver)]
+    for trial, loss in zip(trials, (0.1, 0.9), strict=True):
+        report(driver, trial, evaluated(trial, 1, loss))
+        assert report(driver, trial, evaluated(trial, 2, loss)) == "pause"
+    last = start(driver)
+    assert driver.next_trial() is None, "all were started, and nobody may go on yet"
+    assert not driver.finished
+    report(driver, last, evaluated(last, 1, 0.5))
+    assert report(driver, last, evaluated(last, 2, 0.5)) == "pause"
+    called = driver.next_trial()
+    assert called is not None
+    assert (called.trial, called.reported) == (trials[0], 2)
+    assert driver.next_trial() is None
+    words = [entry["message"] for entry in run.read_journal()]
+    assert "c0000: among the best 1/3 of its rung by now" in words
+
+
+def test_what_waits_when_a_phase_ends_is_stopped_with_what_it_has_cost(run: RunDir) -> None:
+    driver = drive(run)
+    trial = start(driver)
+    values = {"events": [], "vitals": {"train_seconds": 7.0}, "note": ""}
+    report(driver, trial, evaluated(trial, 1, 0.5))
+    values["events"] = [event_to_json(evaluated(trial, 2, 0.5))]
+    assert driver.report(trial.trial_id, json.dumps(values)).action == "pause"
+    driver.close()
+    ending = driver.strategy.history[trial.trial_id].ending
+    assert ending is not None
+    assert (ending.status, ending.train_seconds) == ("stopped", 7.0)
+    assert ending.reason.endswith("; not called again")
+
+
+def test_what_waits_when_a_run_is_interrupted_waits_for_its_resumption(run: RunDir) -> None:
+    driver = drive(run)
+    trial = start(driver)
+    report(driver, trial, evaluated(trial, 1, 0.5))
+    report(driver, trial, evaluated(trial, 2, 0.5))
+    drive(run, stop=True).close()
+    resumed = drive(run)
+    assert [record.trial for record in resumed.strategy.history.paused] == [trial]
+    assert start(resumed).trial_id != trial.trial_id
+
+
+def test_a_trial_that_had_paused_isn_t_handed_out_again_though_a_crash_kept_it_from_the_log(
     run: RunDir,
 ) -> None:
     driver = drive(run)
-    good, poor = start(driver), start(driver)
-    for number in (1, 2):
-        report(driver, good, evaluated(good, number, 0.1))
-    run.append_event("coarse", evaluated(poor, 1, 9.0), elapsed=1.0)
-    run.append_event("coarse", evaluated(poor, 2, 9.0), elapsed=1.0)  # its rung; then the crash
+    running, paused = start(driver), start(driver)
+    run.append_event("coarse", evaluated(paused, 1, 9.0), elapsed=1.0)
+    run.append_event("coarse", evaluated(paused, 2, 9.0), elapsed=1.0)  # its rung; then the crash
     resumed = drive(run)
-    ending = resumed.strategy.history[poor.trial_id].ending
-    assert ending is not None
-    assert ending.status == "stopped"
-    assert start(resumed).trial_id == good.trial_id
+    assert resumed.strategy.history[paused.trial_id].pause is not None
+    assert start(resumed).trial_id == running.trial_id
+    assert start(resumed).trial_id not in (running.trial_id, paused.trial_id)
 
 
 def test_what_a_resumed_trial_sends_twice_counts_once(run: RunDir) -> None:
@@ -141,3 +195,36 @@ def test_a_note_reaches_the_journal(run: RunDir) -> None:
     trial = start(driver)
     report(driver, trial, note="its state is damaged")
     assert run.read_journal()[-1]["message"] == f"{trial.trial_id}: its state is damaged"
+
+
+class SlowModel(FinePhase):
+    """A fine phase whose model answers when it is let."""
+
+    def __init__(self, answers: threading.Event) -> None:
+        super().__init__(SPACE, [], History(), LADDER, num_trials=None, seed=0)
+        self._answers = answers
+        self._asked = 0
+
+    def question(self):  # type: ignore[no-untyped-def]
+        self._asked += 1
+        return self._answer if self._asked == 1 else None
+
+    def _answer(self) -> Proposals:
+        assert self._answers.wait(30)
+        return Proposals(({"rate": 0.25},) * 20, "gp")
+
+
+def test_no_slot_waits_for_a_model_that_thinks_and_its_answer_is_taken_when_it_comes(
+    run: RunDir,
+) -> None:
+    answers = threading.Event()
+    driver = drive(run, strategy=SlowModel(answers), slots=20)
+    first = start(driver)
+    assert first.source == "random"
+    answers.set()
+    sources = [start(driver).source for _ in range(10)]
+    assert "gp" in sources
+    driver.close()
+    restored = drive(run, strategy=SlowModel(answers))
+    assert isinstance(restored.strategy, SlowModel)
+    assert restored.strategy.propose(99) == driver.strategy.propose(99)

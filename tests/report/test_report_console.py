@@ -69,6 +69,7 @@ def test_counts_best_and_losses(progress, clock):
     assert progress.counts() == {
         "started": 14,
         "running": 1,
+        "paused": 0,
         "completed": 6,
         "stopped": 6,
         "failed": 1,

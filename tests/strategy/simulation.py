@@ -11,9 +11,18 @@ from search.strategy.asha import Decision
 from search.strategy.budget import Ladder
 from search.strategy.phase import PhaseStrategy
 from search.task import Default
-from search.trials import Ending, Evaluation, Event, Trial, event_from_json, event_to_json
+from search.trials import (
+    Ending,
+    Evaluation,
+    Event,
+    Pause,
+    Promotion,
+    Trial,
+    event_from_json,
+    event_to_json,
+)
 
-LADDER = Ladder(base=4, factor=3, num_rungs=4)
+LADDER = Ladder((4, 12, 36, 108), factor=3)
 
 SPACE = Space(
     [
@@ -102,7 +111,7 @@ class Step:
 
     event: Event
     decision: Decision
-    ask: Trial | None
+    ask: Trial | Promotion | None
 
 
 def evaluation(trial: Trial, number: int, loss: float, *, seconds: float = 1.0) -> Evaluation:
@@ -139,17 +148,27 @@ class Simulation:
         self._ask_ahead = ask_ahead
         live: list[tuple[Trial, int]] = []
         while len(self.steps) < max_events:
-            while len(live) < self._slots and (trial := self.phase.ask()) is not None:
-                self._apply(trial)
-                live.append((trial, 0))
+            while len(live) < self._slots and (job := self._next()) is not None:
+                live.append(job)
             if not live:
                 break
             moved = [(trial, self._advance(trial, done)) for trial, done in live]
             live = [(trial, done) for trial, done in moved if done]
         return self.steps
 
+    def _next(self) -> tuple[Trial, int] | None:
+        question = self.phase.question()
+        if question is not None:
+            self._apply(question())
+        job = self.phase.ask()
+        if job is None:
+            return None
+        self._apply(job)
+        record = self.phase.history[job.trial_id]
+        return record.trial, len(record.evaluations)
+
     def _advance(self, trial: Trial, done: int) -> int:
-        """Deliver the next evaluation; return how many there are, 0 when the trial has ended."""
+        """Deliver the next evaluation; return how many there are, 0 when the slot is free."""
         number = int(trial.trial_id[1:]) if trial.trial_id[1:].isdigit() else 1
         if self._faults and number % 9 == 4 and done == 2:
             self._apply(Ending(trial.trial_id, "failed", "RuntimeError: out of memory"))
@@ -159,6 +178,9 @@ class Simulation:
         decision = self._apply(new)
         if self._faults and len(self.steps) % 7 == 0:
             self._apply(new)
+        if decision.action == "pause":
+            self._apply(Pause(trial.trial_id, decision.reason))
+            return 0
         if decision.action == "stop":
             status = "failed" if decision.failed else "stopped"
             self._apply(Ending(trial.trial_id, status, decision.reason))

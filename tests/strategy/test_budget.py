@@ -20,7 +20,8 @@ numbers_of_rungs = st.integers(4, 8)
 
 @st.composite
 def ladders(draw: st.DrawFn) -> Ladder:
-    return Ladder(draw(st.integers(2, 10**6)), draw(factors), draw(numbers_of_rungs))
+    base, factor = draw(st.integers(2, 10**6)), draw(factors)
+    return Ladder(tuple(base * factor**level for level in range(draw(numbers_of_rungs))), factor)
 
 
 @given(st.integers(1, 10**12), factors, numbers_of_rungs)
@@ -76,14 +77,14 @@ def test_every_rung_is_an_evaluation_point_and_no_trial_is_judged_on_one(ladder:
 
 
 def test_a_common_ladder_is_evaluated_at_each_multiple_of_its_lowest_rung() -> None:
-    ladder = Ladder(100, 3, 4)
+    ladder = Ladder((100, 300, 900, 2700), 3)
     assert ladder.evaluation_points(900) == (50, *range(100, 901, 100))
     assert ladder.evaluation_points(100) == (50, 100)
     assert len(ladder.evaluation_points(2700)) == 28
 
 
 def test_evaluations_lie_further_apart_where_they_are_dear() -> None:
-    ladder = Ladder(100, 3, 4, spacing=550)
+    ladder = Ladder((100, 300, 900, 2700), 3, spacing=550)
     assert ladder.evaluation_points(2700) == (50, 100, 300, 600, 900, 1200, 1800, 2400, 2700)
 
 
@@ -94,7 +95,7 @@ def test_with_a_time_budget_evaluations_take_at_most_their_share(
     study = resolve_study({"time_budget": "1h"})
     measured = Speed(speed, eval_seconds)
     plan = make_plan(study, num_rows=100_000, speed=measured, slots=2, elapsed=0.0)
-    between = len(plan.ladder.evaluation_points(plan.ladder.full)) - plan.ladder.num_rungs - 1
+    between = len(plan.ladder.evaluation_points(plan.ladder.full)) - len(plan.ladder.rungs) - 1
     training = plan.ladder.full / speed
     assert between * eval_seconds <= EVALUATION_SHARE * training * 1.001
 

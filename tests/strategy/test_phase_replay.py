@@ -6,8 +6,9 @@ from simulation import DEFAULTS, LADDER, SPACE, Simulation, Step, evaluation, th
 from search.strategy.coarse import CoarsePhase
 from search.strategy.confirm import ConfirmPhase, choose_candidates
 from search.strategy.fine import FinePhase, first_proposals
-from search.strategy.phase import PhaseStrategy, rank_records, trial_seed
-from search.trials import Ending, Evaluation, History, Trial
+from search.strategy.phase import PhaseStrategy, trial_seed
+from search.strategy.ranking import rank_records
+from search.trials import Ending, Evaluation, History, Pause, Promotion, Trial
 
 
 def coarse_phase() -> CoarsePhase:
@@ -55,15 +56,15 @@ def test_a_phase_replayed_at_any_cut_goes_on_as_if_nothing_had_happened(
     steps = Simulation(phase).run(350, ask_ahead=True)
     assert len(steps) > 200
     if name != "confirm":
-        stops = [step for step in steps if step.decision.action == "stop"]
-        assert {stop.decision.failed for stop in stops} == {True, False} or name == "fine"
-        assert stops
+        assert any(step.decision.action == "pause" for step in steps)
+        assert any(isinstance(step.event, Promotion) for step in steps)
     check_every_cut(steps, lambda: PHASES[name](coarse_history))
 
 
-def test_the_simulated_runs_have_failures_early_ends_and_stops(coarse_history: History) -> None:
+def test_the_simulated_runs_have_failures_early_ends_and_pauses(coarse_history: History) -> None:
     endings = [(r.ending.status, len(r.evaluations)) for r in coarse_history if r.ending]
-    assert {status for status, _ in endings} == {"completed", "stopped", "failed"}
+    assert {status for status, _ in endings} == {"completed", "failed"}
+    assert coarse_history.paused
     complete = len(LADDER.evaluation_points(LADDER.coarse[-1]))
     assert {number == complete for status, number in endings if status == "completed"} == {
         True,
@@ -99,40 +100,39 @@ def test_an_ending_or_an_evaluation_after_the_ending_changes_nothing() -> None:
     assert [r.loss for r in twice.history] == [r.loss for r in once.history]
 
 
-def test_a_stop_that_a_crash_kept_from_being_written_down_still_stands() -> None:
+def test_a_pause_that_a_crash_kept_from_being_written_down_still_stands() -> None:
     phase = coarse_phase()
     steps = Simulation(phase).run(300)
-    cut = next(
-        i
-        for i, step in enumerate(steps)
-        if "rung" in step.decision.numbers and step.decision.action == "stop"
-    )
-    stopped = steps[cut]
-    assert isinstance(steps[cut + 1].event, Ending | Evaluation)
+    cut = next(i for i, step in enumerate(steps) if step.decision.action == "pause")
+    paused = steps[cut]
+    assert isinstance(steps[cut + 1].event, Pause | Evaluation)
     again = coarse_phase()
     again.restore(through_json([step.event for step in steps[: cut + 1]]))
-    assert again.history[stopped.event.trial_id] in again.history.running
-    trial = again.history[stopped.event.trial_id].trial
+    assert again.history[paused.event.trial_id] in again.history.running
+    assert again.pending(paused.event.trial_id) == paused.decision
+    trial = again.history[paused.event.trial_id].trial
     number = len(again.history[trial.trial_id].evaluations) + 1
     decision = again.apply(evaluation(trial, number, 1e-9))
-    assert (decision.action, decision.reason) == ("stop", stopped.decision.reason)
+    assert (decision.action, decision.reason) == ("pause", paused.decision.reason)
+    again.apply(Pause(trial.trial_id, decision.reason))
+    assert again.pending(trial.trial_id) is None
+    assert trial.trial_id not in again.running
 
 
 def test_a_trial_that_completes_early_counts_at_the_later_rungs() -> None:
     phase = coarse_phase()
     for number, loss in enumerate((0.1, 0.2, 0.3, 0.4)):
         trial = phase.ask()
-        assert trial is not None
+        assert isinstance(trial, Trial)
         phase.apply(trial)
+        phase.apply(evaluation(trial, 1, loss))
         if number < 3:
-            phase.apply(evaluation(trial, 1, loss))
             if number == 0:  # it ends at the rung itself, and isn't counted there twice
                 phase.apply(evaluation(trial, 2, loss))
             phase.apply(Ending(trial.trial_id, "completed", "early stop"))
         else:
-            phase.apply(evaluation(trial, 1, loss))
             decision = phase.apply(evaluation(trial, 2, loss))
-            assert decision.action == "stop"
+            assert decision.action == "pause"
             assert (decision.numbers["rank"], decision.numbers["of"]) == (4, 4)
 
 
@@ -140,9 +140,9 @@ def test_a_trial_too_slow_to_be_proven_is_stopped_but_not_a_default() -> None:
     phase = CoarsePhase(
         SPACE, DEFAULTS[:1], LADDER, num_trials=None, seed=0, max_run_seconds=LADDER.full * 2.0
     )
-    for kind, seconds, action in (("default", 9.0, "continue"), ("sobol", 9.0, "stop")):
+    for kind, seconds, action in (("default", 9.0, "pause"), ("sobol", 9.0, "stop")):
         trial = phase.ask()
-        assert trial is not None
+        assert isinstance(trial, Trial)
         assert trial.source.startswith(kind)
         phase.apply(trial)
         assert phase.apply(evaluation(trial, 1, 0.5, seconds=seconds)).action == "continue"
@@ -156,6 +156,9 @@ def test_a_search_phase_has_enough_when_five_were_judged_or_failed() -> None:
     for number in range(5):
         assert not phase.has_enough
         trial = phase.ask()
+        while isinstance(trial, Promotion):
+            phase.apply(trial)
+            trial = phase.ask()
         assert trial is not None
         phase.apply(trial)
         if number % 2:

@@ -1,0 +1,94 @@
+"""``python -m benchmarks.search --methods M,… --tasks T,… --seeds 10 --workers 8 --out DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.search.methods import METHODS
+from benchmarks.search.peer import Trace
+from benchmarks.search.tasks import DEVELOPMENT, Task, load_task
+
+STEPS = 64
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: a method on a task with a seed."""
+
+    method: str
+    task: str
+    seed: int
+
+    def file(self, out: Path) -> Path:
+        """Return where its outcome is kept."""
+        return out / "runs" / self.method / f"{self.task.replace(':', '-')}-{self.seed}.json"
+
+
+def regret_curve(task: Task, trace: Trace, seconds: float) -> list[float]:
+    """Return the regret of what was recommended at 1/64 … 64/64 of the budget.
+
+    Before a method names anything its regret is 1, the median random configuration's.
+    """
+    curve, current, position = [], 1.0, 0
+    for step in range(1, STEPS + 1):
+        while position < len(trace.recommended):
+            at, config = trace.recommended[position]
+            if at > step / STEPS * seconds:
+                break
+            current, position = task.regret_of(config), position + 1
+        curve.append(current)
+    return curve
+
+
+def run_cell(cell: Cell, num_workers: int, full_runs: float) -> dict[str, Any]:
+    """Run one cell and return what is kept of it."""
+    task = load_task(cell.task)
+    seconds = full_runs / num_workers * task.mean_full_seconds
+    trace = METHODS[cell.method]()(task, cell.seed, num_workers, seconds)
+    return {
+        **asdict(cell),
+        "regret": regret_curve(task, trace, seconds),
+        "cpu_seconds": trace.cpu_seconds,
+        "num_configs": trace.num_configs,
+    }
+
+
+def collect(out: Path) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """Return {method: {task: {seed: regrets}}} of all runs that are kept."""
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for path in sorted((out / "runs").glob("*/*.json")):
+        run = json.loads(path.read_text())
+        by_task = found.setdefault(run["method"], {}).setdefault(run["task"], {})
+        by_task[str(run["seed"])] = run["regret"]
+    return found
+
+
+def main() -> None:
+    """Run what isn't kept yet, and write ``regret.json``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated names")
+    parser.add_argument("--tasks", default=",".join(DEVELOPMENT), help="comma-separated names")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--full-runs", type=float, default=64, help="the budget, in full trainings")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    for seed in range(arguments.seeds):
+        for task in arguments.tasks.split(","):
+            for method in arguments.methods.split(","):
+                cell = Cell(method, task, seed)
+                path = cell.file(arguments.out)
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    found = run_cell(cell, arguments.workers, arguments.full_runs)
+                    path.write_text(json.dumps(found))
+    text = json.dumps(collect(arguments.out))
+    (arguments.out / "regret.json").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What a peer must offer to be run on simulated workers, and how it is run."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.search.tasks import Task
+from search.space import Config
+
+MAX_REJECTED = 200
+"""On a finite table a method is asked again so often for a row that it hasn't had."""
+
+
+@dataclass
+class Job:
+    """A training that a method wants.
+
+    Attributes:
+        config: What to train.
+        until: Fidelity at which it ends by itself.
+        done: Fidelity that the training goes on from; 0: from nothing.
+        handle: What the method knows it by.
+    """
+
+    config: Config
+    until: int
+    done: int = 0
+    handle: Any = None
+
+
+class Peer(ABC):
+    """A method behind one interface.
+
+    Args:
+        task: What to search.
+        seed: Of all its randomness.
+    """
+
+    def __init__(self, task: Task, seed: int) -> None:
+        self.task = task
+        self.seed = seed
+
+    @abstractmethod
+    def ask(self) -> Job | None:
+        """Return what a free worker does; None: nothing now."""
+
+    def report(self, job: Job, fidelity: int, loss: float) -> bool:  # noqa: ARG002
+        """Take in the loss at a rung below ``job.until``; return whether the job goes on."""
+        return True
+
+    @abstractmethod
+    def finish(self, job: Job, fidelity: int, loss: float) -> None:
+        """Take in the loss at a job's end: its ``until``, or where :meth:`report` said no."""
+
+    def reject(self, job: Job) -> None:
+        """Take back a job for a row of a finite table that was given before."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def recommend(self) -> Config | None:
+        """Return the configuration that the method itself would name now."""
+
+
+@dataclass
+class Trace:
+    """What came out of a run.
+
+    Attributes:
+        recommended: (seconds, configuration), where it changed.
+        cpu_seconds: Of the method itself.
+        num_configs: Different trainings begun.
+    """
+
+    recommended: list[tuple[float, Config]] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    num_configs: int = 0
+
+    def note(self, at: float, config: Config | None) -> None:
+        """Note what is recommended now."""
+        if config is not None and (not self.recommended or self.recommended[-1][1] != config):
+            self.recommended.append((at, dict(config)))
+
+
+class Workers:
+    """Simulated workers that do a peer's jobs.
+
+    Args:
+        peer: The method.
+        num_workers: Jobs at a time.
+        seconds: The budget, in simulated wall time.
+    """
+
+    def __init__(self, peer: Peer, num_workers: int, seconds: float) -> None:
+        self._peer = peer
+        self._task = peer.task
+        self._num_workers = num_workers
+        self._seconds = seconds
+        self._queue: list[tuple[float, int, Job, int]] = []
+        self._number = 0
+        self._rows: set[int] = set()
+        self.trace = Trace()
+
+    def run(self) -> Trace:
+        """Spend the budget."""
+        began = time.process_time()
+        self._fill(0.0)
+        while self._queue and self._queue[0][0] <= self._seconds:
+            now, _, job, fidelity = heapq.heappop(self._queue)
+            self._reach(now, job, fidelity)
+            self._fill(now)
+        self.trace.cpu_seconds = time.process_time() - began
+        return self.trace
+
+    def _reach(self, now: float, job: Job, fidelity: int) -> None:
+        loss = float(self._task.curve(job.config)[fidelity - 1])
+        goes_on = fidelity < job.until and self._peer.report(job, fidelity, loss)
+        if goes_on:
+            self._train(now, job, fidelity)
+        else:
+            self._peer.finish(job, fidelity, loss)
+        self.trace.note(now, self._peer.recommend())
+
+    def _train(self, now: float, job: Job, done: int) -> None:
+        following = next((r for r in self._task.rungs if r > done), job.until)
+        target = min(following, job.until)
+        self._number += 1
+        ends = now + self._task.seconds(job.config, done, target)
+        heapq.heappush(self._queue, (ends, self._number, job, target))
+
+    def _fill(self, now: float) -> None:
+        while len(self._queue) < self._num_workers:
+            job = self._next()
+            if job is None:
+                return
+            self.trace.num_configs += job.done == 0
+            self._train(now, job, job.done)
+
+    def _next(self) -> Job | None:
+        for _ in range(MAX_REJECTED):
+            job = self._peer.ask()
+            if job is None or self._task.row is None or job.done:
+                return job
+            row = self._task.row(job.config)
+            if row not in self._rows:
+                self._rows.add(row)
+                return job
+            self._peer.reject(job)
+        return None

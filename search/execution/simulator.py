@@ -1,0 +1,119 @@
+"""Runs a phase in simulated time: discrete events, any number of workers, no Ray.
+
+The phase is the very object that runs on Ray; only the trainings are replaced by a
+:class:`World` that knows what an evaluation would have said and how long it would have taken.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from search.strategy.asha import Decision
+from search.strategy.phase import PhaseStrategy
+from search.trials import Ending, Evaluation, Event, Pause, Promotion, Status, Trial
+
+
+class World(Protocol):
+    """What trainings would say."""
+
+    def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
+        """Return a trial's ``number``-th evaluation, from 1, and the seconds since the one before.
+
+        An :class:`Ending` where the trial fails, or ends early, instead.
+        """
+
+    def resume_seconds(self, trial: Trial, number: int) -> float:
+        """Return what it costs to take a paused trial up again before evaluation ``number``."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event and its time, in seconds."""
+
+    at: float
+    event: Event
+
+
+class Simulator:
+    """Workers without minds of their own.
+
+    Args:
+        world: What trainings say.
+        num_workers: Trials at a time.
+        listen: Told each event.
+    """
+
+    def __init__(
+        self, world: World, num_workers: int, listen: Callable[[Happening], None] | None = None
+    ) -> None:
+        self.now = 0.0
+        self._world = world
+        self._num_workers = num_workers
+        self._listen = listen
+
+    def run(self, phase: PhaseStrategy, until: float) -> None:
+        """Run a phase until it is exhausted, or its time is up.
+
+        Args:
+            phase: The phase, fresh or restored.
+            until: Simulated seconds; what runs then is stopped.
+        """
+        self._phase = phase
+        self._queue: list[tuple[float, int, str, Evaluation | Ending]] = []
+        self._number = 0
+        self._fill()
+        while self._queue and self._queue[0][0] <= until:
+            self.now, _, trial_id, event = heapq.heappop(self._queue)
+            self._take(trial_id, event)
+            self._fill()
+        self.now = max(self.now, until) if self._queue else self.now
+        for record in phase.history.unended:
+            self._apply(Ending(record.trial.trial_id, "stopped", "the phase's time is up"))
+
+    def _fill(self) -> None:
+        """Give the free workers something to do."""
+        while len(self._phase.running) < self._num_workers:
+            question = self._phase.question()
+            if question is not None:
+                self._apply(question())
+            job = self._phase.ask()
+            if job is None:
+                return
+            self._apply(job)
+            waited = 0.0
+            trial = self._phase.running[job.trial_id]
+            if isinstance(job, Promotion):
+                done = len(self._phase.history[job.trial_id].evaluations)
+                waited = self._world.resume_seconds(trial, done + 1)
+            self._train(trial, waited)
+
+    def _train(self, trial: Trial, waited: float = 0.0) -> None:
+        done = len(self._phase.history[trial.trial_id].evaluations)
+        seconds, event = self._world.evaluate(trial, done + 1)
+        self._number += 1
+        entry = (self.now + waited + seconds, self._number, trial.trial_id, event)
+        heapq.heappush(self._queue, entry)
+
+    def _take(self, trial_id: str, event: Evaluation | Ending) -> None:
+        trial = self._phase.running[trial_id]
+        decision = self._apply(event)
+        if isinstance(event, Ending):
+            return
+        if decision.action == "pause":
+            self._apply(Pause(trial_id, decision.reason))
+        elif decision.action == "stop":
+            status: Status = "failed" if decision.failed else "stopped"
+            self._apply(Ending(trial_id, status, decision.reason))
+        elif event.point == trial.points[-1]:
+            self._apply(Ending(trial_id, "completed", "its budget is used up"))
+        else:
+            self._train(trial)
+
+    def _apply(self, event: Event) -> Decision:
+        decision = self._phase.apply(event)
+        if self._listen is not None:
+            self._listen(Happening(self.now, event))
+        return decision

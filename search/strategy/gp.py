@@ -1,0 +1,204 @@
+"""A Gaussian process over (configuration, fidelity), small and without torch.
+
+Matérn-5/2 with a lengthscale per input (Rasmussen & Williams, 2006, ch. 4), hyperparameters by
+maximum a posteriori with analytic gradients. Hundreds of observations on one core: fitted in
+tenths of a second, from the last fit's hyperparameters.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.optimize import minimize
+from scipy.stats import norm
+
+Array = NDArray[np.float64]
+
+_JITTER = 1e-8
+_SQRT5 = math.sqrt(5.0)
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Of the kernel, all in natural logarithms.
+
+    Attributes:
+        lengthscales: Shape (groups,): one for each group of input columns.
+        variance: Of the function.
+        noise: Variance of an observation.
+    """
+
+    lengthscales: Array
+    variance: float
+    noise: float
+
+    @classmethod
+    def prior(cls, num_groups: int) -> Self:
+        """Return the prior's mode: half the unit cube, unit variance, little noise."""
+        return cls(np.full(num_groups, math.log(0.5)), 0.0, math.log(1e-3))
+
+    def pack(self) -> Array:
+        """Return one vector."""
+        return np.array([*self.lengthscales, self.variance, self.noise])
+
+    @classmethod
+    def unpack(cls, vector: Array) -> Self:
+        """Read what :meth:`pack` returned."""
+        return cls(np.asarray(vector[:-2]), float(vector[-2]), float(vector[-1]))
+
+
+_PRIOR_SD = (1.0, 1.0, 2.0)
+"""Standard deviations of the logarithms: lengthscales, variance, noise."""
+
+
+class GaussianProcess:
+    """A posterior, given observations and hyperparameters.
+
+    Args:
+        inputs: Shape (n, columns).
+        values: Shape (n,), standardised.
+        groups: Shape (columns,): which lengthscale a column has.
+        hyperparameters: Of the kernel.
+    """
+
+    def __init__(
+        self,
+        inputs: Array,
+        values: Array,
+        groups: NDArray[np.intp],
+        hyperparameters: Hyperparameters,
+    ) -> None:
+        self.inputs = inputs
+        self.values = values
+        self.groups = groups
+        self.hyperparameters = hyperparameters
+        self._scale = np.exp(hyperparameters.lengthscales)[groups]
+        covariance = self._kernel(inputs, inputs)
+        covariance[np.diag_indices_from(covariance)] += math.exp(hyperparameters.noise) + _JITTER
+        self._factor = cholesky(covariance, lower=True)
+        self._weights = cho_solve((self._factor, True), values)
+
+    def _kernel(self, left: Array, right: Array) -> Array:
+        a, b = left / self._scale, right / self._scale
+        squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * a @ b.T
+        distance = _SQRT5 * np.sqrt(np.maximum(squared, 0.0))
+        variance = math.exp(self.hyperparameters.variance)
+        result: Array = variance * (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
+        return result
+
+    def predict(self, inputs: Array) -> tuple[Array, Array]:
+        """Return means and standard deviations of the function, each of shape (m,)."""
+        cross = self._kernel(inputs, self.inputs)
+        mean = cross @ self._weights
+        solved = solve_triangular(self._factor, cross.T, lower=True)
+        variance = math.exp(self.hyperparameters.variance) - (solved**2).sum(0)
+        return mean, np.sqrt(np.maximum(variance, 1e-12))
+
+    def believing(self, inputs: Array) -> GaussianProcess:
+        """Return the posterior as if its own means had been observed at ``inputs``.
+
+        The "kriging believer" (Ginsbourger et al., 2010): what runs already isn't proposed again.
+        """
+        if not len(inputs):
+            return self
+        mean, _ = self.predict(inputs)
+        return GaussianProcess(
+            np.vstack([self.inputs, inputs]),
+            np.concatenate([self.values, mean]),
+            self.groups,
+            self.hyperparameters,
+        )
+
+
+def fit(
+    inputs: Array,
+    values: Array,
+    groups: NDArray[np.intp],
+    start: Hyperparameters | None = None,
+    max_iterations: int = 30,
+) -> GaussianProcess:
+    """Return the process with the most probable hyperparameters.
+
+    Args:
+        inputs: Shape (n, columns).
+        values: Shape (n,), standardised.
+        groups: Shape (columns,): which lengthscale a column has.
+        start: Where to begin; the prior's mode when None.
+        max_iterations: Of L-BFGS.
+    """
+    num_groups = int(groups.max()) + 1
+    prior = Hyperparameters.prior(num_groups).pack()
+    spread = np.array([_PRIOR_SD[0]] * num_groups + list(_PRIOR_SD[1:]))
+    squared = _squared_differences(inputs, groups, num_groups)
+    first = prior if start is None else start.pack()
+    found = minimize(
+        _negative_posterior,
+        first,
+        args=(squared, values, prior, spread),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(prior - 4 * spread, prior + 4 * spread, strict=True)),
+        options={"maxiter": max_iterations},
+    )
+    return GaussianProcess(inputs, values, groups, Hyperparameters.unpack(found.x))
+
+
+def _squared_differences(inputs: Array, groups: NDArray[np.intp], num_groups: int) -> Array:
+    """Return squared differences of all pairs, shape (groups, n, n)."""
+    result = np.zeros((num_groups, len(inputs), len(inputs)))
+    for column, group in enumerate(groups):
+        result[group] += (inputs[:, column, None] - inputs[None, :, column]) ** 2
+    return result
+
+
+def _negative_posterior(
+    vector: Array, squared: Array, values: Array, prior: Array, spread: Array
+) -> tuple[float, Array]:
+    """Return the negative log posterior and its gradient."""
+    theta = Hyperparameters.unpack(vector)
+    inverse = np.exp(-2.0 * theta.lengthscales)
+    distance = _SQRT5 * np.sqrt(np.tensordot(inverse, squared, axes=1))
+    variance, noise = math.exp(theta.variance), math.exp(theta.noise)
+    decay = np.exp(-distance)
+    signal = variance * (1.0 + distance + distance**2 / 3.0) * decay
+    covariance = signal + (noise + _JITTER) * np.eye(len(values))
+    factor = cholesky(covariance, lower=True)
+    weights = cho_solve((factor, True), values)
+    precision = cho_solve((factor, True), np.eye(len(values)))
+    outer = np.outer(weights, weights) - precision
+    by_length = outer * (variance * 5.0 / 3.0 * (1.0 + distance) * decay)
+    gradient = np.empty_like(vector)
+    gradient[:-2] = np.einsum("ij,gij->g", by_length, squared) * inverse
+    gradient[-2] = (outer * signal).sum()
+    gradient[-1] = np.trace(outer) * noise
+    evidence = -0.5 * values @ weights - np.log(np.diag(factor)).sum()
+    away = (vector - prior) / spread
+    return -(evidence - 0.5 * (away**2).sum()), -(0.5 * gradient - away / spread)
+
+
+def expected_improvement(mean: Array, sd: Array, best: float) -> Array:
+    """Return the expected fall below ``best`` (Jones et al., 1998), shape (m,)."""
+    z = (best - mean) / sd
+    result: Array = sd * (z * norm.cdf(z) + norm.pdf(z))
+    return result
+
+
+def standardise(losses: Array) -> Array:
+    """Return losses with mean 0 and spread 1, the bad ones cut.
+
+    Everything above the third quartile plus one interquartile range counts as just that bad: how
+    bad a bad loss is says nothing of where the good ones are.
+    """
+    finite = losses[np.isfinite(losses)]
+    if not len(finite):
+        return np.zeros_like(losses)
+    low, high = np.quantile(finite, [0.25, 0.75])
+    cut = np.minimum(np.where(np.isfinite(losses), losses, np.inf), high + (high - low))
+    spread = cut.std()
+    result: Array = (cut - cut.mean()) / spread if spread > 0 else np.zeros_like(cut)
+    return result

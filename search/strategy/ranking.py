@@ -1,0 +1,63 @@
+"""Who is ahead: trials in order, when they have come to different rungs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from search.space import Config
+from search.trials import Record
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A configuration's best loss up to a rung.
+
+    Attributes:
+        config: The configuration.
+        samples: The rung, in training samples.
+        loss: Infinite when it failed.
+    """
+
+    config: Config
+    samples: int
+    loss: float
+
+
+def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Observation]:
+    """Return what records say at the rungs: a loss at each one reached, a failure at the next."""
+    found: list[Observation] = []
+    for record in records:
+        config = record.trial.config
+        finite = [e.point for e in record.evaluations if math.isfinite(e.validation_loss)]
+        reached = [rung for rung in rungs if rung <= max(finite, default=0)]
+        for rung in reached:
+            losses = [e.validation_loss for e in record.evaluations if e.point <= rung]
+            loss = min(loss for loss in losses if math.isfinite(loss))
+            found.append(Observation(config, rung, loss))
+        failed = record.ending is not None and record.ending.status == "failed"
+        if failed and len(reached) < len(rungs):
+            found.append(Observation(config, rungs[len(reached)], math.inf))
+    return found
+
+
+def rank_records(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Record]:
+    """Order records from best to worst: the higher rung first, then the lower loss at it.
+
+    Failed trials and those that reached no rung are left out.
+    """
+
+    def key(record: Record) -> tuple[int, float]:
+        level = highest_rung(record, rungs)
+        loss = record.loss_at(rungs[level]) if level >= 0 else None
+        return (-level, math.inf if loss is None else loss)
+
+    ranked = [r for r in records if highest_rung(r, rungs) >= 0 and math.isfinite(r.loss)]
+    return sorted(ranked, key=key)
+
+
+def highest_rung(record: Record, rungs: tuple[int, ...]) -> int:
+    """Return the index of the highest rung that the record has a loss at; -1 for none."""
+    reached = [level for level, rung in enumerate(rungs) if record.loss_at(rung) is not None]
+    return max(reached, default=-1)

@@ -1,0 +1,142 @@
+"""Coarse and fine: a source of configurations under promotion ASHA."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from search.space import Config, Space
+from search.strategy.asha import CONTINUE, Asha, Decision
+from search.strategy.budget import Ladder
+from search.strategy.phase import PhaseStrategy, trial_seed
+from search.strategy.ranking import Observation
+from search.trials import Evaluation, Phase, Promotion, Record, Trial
+
+MIN_JUDGED = 5
+"""A search phase whose time is up goes on until so many trials have been judged."""
+
+Proposal = tuple[Config, str]
+"""A configuration and its source."""
+
+
+class SearchPhase(PhaseStrategy):
+    """A source of configurations under ASHA.
+
+    Args:
+        phase: ``coarse`` or ``fine``.
+        space: Where to search.
+        ladder: The rungs of the whole run.
+        rungs: The phase's own among them.
+        given: Configurations to try before any other.
+        num_trials: Limit of the number of trials; None: no limit.
+        seed: Seeds proposals and trainings.
+        max_run_seconds: Stop a trial whose full run would take longer.
+
+    Attributes:
+        seen: What rungs have told, in the order in which they did.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        space: Space,
+        ladder: Ladder,
+        rungs: tuple[int, ...],
+        given: Sequence[Proposal],
+        *,
+        num_trials: int | None,
+        seed: int,
+        max_run_seconds: float = math.inf,
+    ) -> None:
+        super().__init__(phase, ladder)
+        self.space = space
+        self.rungs = rungs
+        self.seed = seed
+        self.seen: list[Observation] = []
+        self._given = list(given)
+        # Where all is fixed there is but one configuration beside the given ones.
+        self._limit = num_trials if space.searched else len(self._given) or 1
+        self._max_run_seconds = max_run_seconds
+        self._asha = Asha(rungs, ladder.factor)
+        self._points = ladder.evaluation_points(rungs[-1])
+
+    @property
+    def num_trials(self) -> int | None:
+        """How many trials there will be; None where time decides."""
+        return self._limit
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether a few trials have been judged at a rung, or have failed."""
+        return self._asha.reached(self.rungs[0]) >= MIN_JUDGED
+
+    def ask(self) -> Trial | Promotion | None:
+        """Return a paused trial that may go on, or the next new one; None: nothing now."""
+        call = self._asha.promotable()
+        if call is not None:
+            why = f"among the best 1/{self.ladder.factor} of its rung by now"
+            return Promotion(*call, why)
+        number = len(self.history)
+        if self._limit is not None and number >= self._limit:
+            return None
+        given = self._given[number : number + 1]
+        config, source = given[0] if given else self.propose(number)
+        return Trial(
+            trial_id=f"{self.phase[0]}{number:04d}",
+            phase=self.phase,
+            source=source,
+            config=dict(config),
+            seed=trial_seed(self.seed, number),
+            budget_samples=self.rungs[-1],
+            points=self._points,
+        )
+
+    @abstractmethod
+    def propose(self, number: int) -> Proposal:
+        """Return the configuration of trial ``number``, beyond the given ones."""
+
+    def started(self, record: Record) -> None:
+        """Let a trial that was called wait no longer."""
+        self._asha.withdraw(record.trial.trial_id)
+
+    def decide(self, record: Record, evaluation: Evaluation) -> Decision:
+        """Stop what failed and what is too slow to be proven in time; pause what ASHA holds."""
+        trial, point = record.trial, evaluation.point
+        if not math.isfinite(evaluation.validation_loss):
+            self._fail(record)
+            return self._asha.report(trial.trial_id, point, evaluation.validation_loss)
+        too_slow = self._too_slow(evaluation)
+        if too_slow.action == "stop" and not trial.source.startswith("default"):
+            return too_slow
+        if point in self.rungs:
+            self.seen.append(Observation(trial.config, point, record.loss))
+        return self._asha.report(trial.trial_id, point, record.loss)
+
+    def _too_slow(self, evaluation: Evaluation) -> Decision:
+        full = evaluation.seconds / evaluation.point * self.ladder.full
+        if evaluation.point < self.rungs[0] or full <= self._max_run_seconds:
+            return CONTINUE
+        return Decision(
+            "stop",
+            f"too slow: a full run would take {full:.0f} s, and confirmation "
+            f"has room for {self._max_run_seconds:.0f} s",
+            {"full_run_seconds": full, "max_run_seconds": self._max_run_seconds},
+        )
+
+    def settle(self, record: Record) -> None:
+        """Enter a trial that ended by itself at the rungs that it left out."""
+        assert record.ending is not None
+        if record.ending.status == "failed":
+            self._fail(record)
+        elif record.ending.status == "completed" and math.isfinite(record.loss):
+            trial, reached = record.trial, record.evaluations[-1].point
+            self._asha.complete(trial.trial_id, reached, record.loss)
+            if reached < self.rungs[-1]:
+                self.seen.append(Observation(trial.config, self.rungs[-1], record.loss))
+
+    def _fail(self, record: Record) -> None:
+        finite = [e.point for e in record.evaluations if math.isfinite(e.validation_loss)]
+        missed = self._asha.fail(record.trial.trial_id, max(finite, default=0))
+        if missed is not None:
+            self.seen.append(Observation(record.trial.config, missed, math.inf))

@@ -1,0 +1,93 @@
+"""Who proposes configurations in the fine phase: a question to a model, and its answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.space import Config, Space
+from search.strategy import tpe
+from search.strategy.gp import Hyperparameters
+from search.strategy.ranking import Observation
+from search.strategy.surrogate import Surrogate
+from search.trials import Proposals
+
+MIN_AT_RUNG = 20
+"""TPE learns from the highest rung that so many trials have reached. Fewer, all of them trials
+that rungs have let through, teach it what good ones are like but not what bad ones are like."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is known when proposals are asked for.
+
+    Attributes:
+        space: Where to search.
+        observations: Of all rungs.
+        rungs: Of the whole run.
+        num: How many proposals.
+        running: Configurations whose results aren't known yet.
+        state: What the last answer left.
+        seed: Of all randomness.
+    """
+
+    space: Space
+    observations: tuple[Observation, ...]
+    rungs: tuple[int, ...]
+    num: int
+    running: tuple[Config, ...]
+    state: tuple[float, ...]
+    seed: tuple[int, ...]
+
+
+def ask_gp(question: Question) -> Proposals:
+    """Propose by expected improvement under a Gaussian process of configuration and fidelity."""
+    state = question.state
+    start = Hyperparameters.unpack(np.array(state)) if state else None
+    rungs = question.rungs
+    model = Surrogate(
+        question.space, question.observations, full=rungs[-1], lowest=rungs[0], start=start
+    )
+    generator = np.random.default_rng(question.seed)
+    configs = model.propose(question.num, question.running, generator)
+    left = tuple(float(each) for each in model.process.hyperparameters.pack())
+    return Proposals(tuple(configs), "gp", left)
+
+
+def ask_tpe(question: Question) -> Proposals:
+    """Propose by HyperOpt's TPE from the losses of one rung (Falkner et al., 2018, BOHB).
+
+    The highest rung that enough trials have reached speaks; failures count at every rung. A
+    stopped trial's early loss never passes for a final one, which is what makes TPE with a
+    pruner worse than random search. Proposals of a batch believe that those before them come
+    out like the median.
+    """
+    known = comparable(question.observations, question.rungs)
+    median = float(np.median([each.loss for each in known])) if known else 0.0
+    believed = [tpe.Observation(config, median) for config in question.running]
+    seeds = np.random.SeedSequence(question.seed).generate_state(question.num)
+    configs: list[Config] = []
+    for seed in seeds:
+        observations = [*known, *believed]
+        configs.append(tpe.suggest(question.space, observations, seed=int(seed) >> 1))
+        believed.append(tpe.Observation(configs[-1], median))
+    return Proposals(tuple(configs), "tpe")
+
+
+def comparable(
+    observations: tuple[Observation, ...], rungs: tuple[int, ...]
+) -> list[tpe.Observation]:
+    """Return the losses at the highest rung that enough trials have reached, and all failures."""
+    failed = [each for each in observations if not math.isfinite(each.loss)]
+    at_rung: list[Observation] = []
+    for rung in reversed(rungs):
+        at_rung = [o for o in observations if o.samples == rung and math.isfinite(o.loss)]
+        if len(at_rung) >= MIN_AT_RUNG:
+            break
+    return [tpe.Observation(each.config, each.loss) for each in (*at_rung, *failed)]
+
+
+SEARCHERS: dict[str, Callable[[Question], Proposals]] = {"gp": ask_gp, "tpe": ask_tpe}
