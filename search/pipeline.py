@@ -42,7 +42,7 @@ from search.strategy.budget import Plan, make_plan
 from search.strategy.coarse import CoarsePhase
 from search.strategy.confirm import Candidate, ConfirmPhase, choose_candidates, reserve_seconds
 from search.strategy.fine import FinePhase, first_proposals
-from search.strategy.narrow import Change, gather_evidence, narrow, summarise
+from search.strategy.narrow import Change, gather_evidence, narrow, summarise, widened
 from search.strategy.phase import PhaseStrategy
 from search.study import Study
 from search.task import ModelModule, load_model
@@ -231,6 +231,7 @@ class Run:
     def search_fine(self, space: Space, coarse: History) -> History:
         """Narrow and long: the survivors again, then Bayesian proposals, under ASHA."""
         strategy = FinePhase(
+            widened(self.space, space),
             space,
             first_proposals(coarse, self.plan.ladder),
             coarse,

@@ -118,11 +118,13 @@ class Promotion:
         trial_id: The trial.
         rung: Samples at which it is judged next.
         reason: In words.
+        is_look: It was drawn by lot for a second look, whatever its rank.
     """
 
     trial_id: str
     rung: int
     reason: str
+    is_look: bool = False
 
 
 @dataclass(frozen=True)

@@ -49,4 +49,9 @@ METHODS: dict[str, Callable[[], Run]] = {
     "syne_bohb": _named("syne_peers", "syne_bohb"),
     "syne_asha_bore": _named("syne_peers", "syne_asha_bore"),
     "syne_asha_cqr": _named("syne_peers", "syne_asha_cqr"),
+    "dehb": _named("bracket_peers", "Dehb"),
+    "smac_mf": _named("bracket_peers", "SmacMultiFidelity"),
+    "neps_priorband": _named("bracket_peers", "Neps", algorithm="priorband"),
+    "neps_hyperband": _named("bracket_peers", "Neps", algorithm="hyperband"),
+    "neps_ifbo": _named("bracket_peers", "Neps", algorithm="ifbo"),
 }

@@ -11,7 +11,7 @@ from search.space import Config
 from search.strategy.budget import Ladder
 from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import FinePhase, first_proposals
-from search.strategy.narrow import gather_evidence, narrow
+from search.strategy.narrow import gather_evidence, narrow, widened
 from search.study import Study
 from search.task import Default
 from search.trials import Ending, Evaluation, Trial
@@ -95,9 +95,10 @@ def run_sieve(
     simulator.run(coarse, study.coarse.share * seconds)
     share = study.narrow.survivors
     evidence = gather_evidence(task.space, coarse.history, ladder, share=share, seed=seed)
-    space = narrow(task.space, evidence)[0] if evidence.survivors else task.space
+    focus = narrow(task.space, evidence)[0] if evidence.survivors else task.space
     fine = FinePhase(
-        space,
+        widened(task.space, focus),
+        focus,
         first_proposals(coarse.history, ladder),
         coarse.history,
         ladder,

@@ -142,6 +142,11 @@ class Asha:
             return Decision("continue", f"{words}, goes on", numbers)
         return Decision("pause", f"{words}, the best {rung.num_kept} go on", numbers)
 
+    def pass_by(self, trial_id: str, point: int, loss: float) -> None:
+        """Enter the loss of a trial that isn't judged, for the ranks of the others."""
+        if point in self._rungs:
+            self._rungs[point].enter(trial_id, loss, waits=False)
+
     def fail(self, trial_id: str, reached: int) -> int | None:
         """Enter a failed trial as the worst at the rung that it was on the way to.
 

@@ -81,8 +81,11 @@ class Ladder:
 
     @property
     def fine(self) -> tuple[int, ...]:
-        """The rungs of the fine phase: the upper three."""
-        return self.rungs[-3:]
+        """The rungs of the fine phase: the upper four.
+
+        Below them a model's proposals, most of them good, are told apart by noise.
+        """
+        return self.rungs[-4:]
 
     def evaluation_points(self, budget: int) -> tuple[int, ...]:
         """Return where a trial of ``budget`` samples is evaluated.

@@ -19,7 +19,7 @@ from search.strategy.budget import Ladder
 from search.strategy.ranking import observations_of, rank_records
 from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.searchers import SEARCHERS, Question
-from search.trials import History, Proposals, Record
+from search.trials import History, Promotion, Proposals, Trial
 
 MIN_OBSERVATIONS = 8
 """Fewer don't tell a model more than chance does."""
@@ -27,6 +27,8 @@ NUM_FIRST = 3
 RANDOM_SHARE = 0.15
 """Of the proposals, drawn at random whatever the model says."""
 MIN_BATCH = 6
+FOCUS_SHARE = 0.5
+"""Of the random proposals, drawn from the narrowed space."""
 
 
 def first_proposals(coarse: History, ladder: Ladder) -> list[Proposal]:
@@ -39,7 +41,8 @@ class FinePhase(SearchPhase):
     """Narrow and long.
 
     Args:
-        space: The fine space.
+        space: Where to search.
+        focus: The narrowed space: where to look first.
         first: Configurations to try first, with their sources.
         coarse: The coarse phase's history; its observations are the model's first.
         ladder: The rungs of the whole run.
@@ -53,6 +56,7 @@ class FinePhase(SearchPhase):
     def __init__(
         self,
         space: Space,
+        focus: Space,
         first: Sequence[Proposal],
         coarse: History,
         ladder: Ladder,
@@ -73,6 +77,7 @@ class FinePhase(SearchPhase):
             seed=seed + 1,
             max_run_seconds=max_run_seconds,
         )
+        self._focus = focus
         self._coarse = observations_of(coarse, ladder.coarse)
         self._searcher = searcher
         self._batch = max(MIN_BATCH, slots)
@@ -86,13 +91,13 @@ class FinePhase(SearchPhase):
         generator = np.random.default_rng([self.seed, number])
         if self._stock and generator.random() >= RANDOM_SHARE:
             return self._stock[0], self._searcher
-        return self.space.from_unit(generator.random(len(self.space.searched))), "random"
+        space = self._focus if generator.random() < FOCUS_SHARE else self.space
+        return space.from_unit(generator.random(len(space.searched))), "random"
 
-    def started(self, record: Record) -> None:
-        """Take a proposal that was tried from the stock."""
-        super().started(record)
-        is_new = record.trial.source == self._searcher and not record.evaluations
-        if is_new and self._stock and record.trial.config == self._stock[0]:
+    def started(self, event: Trial | Promotion) -> None:
+        """Take a proposal that is tried from the stock."""
+        super().started(event)
+        if isinstance(event, Trial) and event.source == self._searcher and self._stock:
             self._stock.popleft()
 
     def question(self) -> Callable[[], Proposals] | None:
@@ -108,6 +113,7 @@ class FinePhase(SearchPhase):
         self._is_asked = True
         question = Question(
             space=self.space,
+            focus=self._focus,
             observations=(*self._coarse, *self.seen),
             rungs=self.ladder.rungs,
             num=self._batch,

@@ -83,36 +83,65 @@ class GaussianProcess:
         self._factor = cholesky(covariance, lower=True)
         self._weights = cho_solve((self._factor, True), values)
 
+    @property
+    def variance(self) -> float:
+        """Of the function before anything is observed."""
+        return math.exp(self.hyperparameters.variance)
+
     def _kernel(self, left: Array, right: Array) -> Array:
         a, b = left / self._scale, right / self._scale
         squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * a @ b.T
         distance = _SQRT5 * np.sqrt(np.maximum(squared, 0.0))
-        variance = math.exp(self.hyperparameters.variance)
-        result: Array = variance * (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
+        result: Array = self.variance * (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
         return result
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:
         """Return means and standard deviations of the function, each of shape (m,)."""
-        cross = self._kernel(inputs, self.inputs)
-        mean = cross @ self._weights
-        solved = solve_triangular(self._factor, cross.T, lower=True)
-        variance = math.exp(self.hyperparameters.variance) - (solved**2).sum(0)
-        return mean, np.sqrt(np.maximum(variance, 1e-12))
+        posterior = self.at(inputs)
+        return posterior.mean, posterior.sd
 
-    def believing(self, inputs: Array) -> GaussianProcess:
-        """Return the posterior as if its own means had been observed at ``inputs``.
+    def at(self, points: Array) -> Posterior:
+        """Return the posterior at a fixed set of points, shape (m, columns)."""
+        return Posterior(self, points)
 
-        The "kriging believer" (Ginsbourger et al., 2010): what runs already isn't proposed again.
-        """
-        if not len(inputs):
-            return self
-        mean, _ = self.predict(inputs)
-        return GaussianProcess(
-            np.vstack([self.inputs, inputs]),
-            np.concatenate([self.values, mean]),
-            self.groups,
-            self.hyperparameters,
-        )
+
+class Posterior:
+    """Means and standard deviations at a fixed set of points, as more and more is believed.
+
+    To believe a point is to take the process's own mean there for an observation ("kriging
+    believer", Ginsbourger et al., 2010): the means stay, the doubt around the point shrinks. What
+    runs already, or was just proposed, isn't proposed again. Each belief costs O(m n).
+
+    Args:
+        process: The process.
+        points: Shape (m, columns).
+
+    Attributes:
+        mean: Shape (m,).
+    """
+
+    def __init__(self, process: GaussianProcess, points: Array) -> None:
+        self._process = process
+        self._points = points
+        cross = process._kernel(points, process.inputs)
+        self.mean: Array = cross @ process._weights
+        # Columns whose products are what is known of the points' covariances.
+        self._known = solve_triangular(process._factor, cross.T, lower=True)
+        self._variance = process.variance - (self._known**2).sum(0)
+
+    @property
+    def sd(self) -> Array:
+        """Standard deviations of the function, shape (m,)."""
+        return np.sqrt(np.maximum(self._variance, 1e-12))
+
+    def believe(self, number: int) -> None:
+        """Believe that point ``number`` comes out as expected."""
+        covariance = self._process._kernel(self._points, self._points[number : number + 1])[:, 0]
+        covariance -= self._known.T @ self._known[:, number]
+        noise = math.exp(self._process.hyperparameters.noise) + _JITTER
+        update = covariance / math.sqrt(max(self._variance[number], 0.0) + noise)
+        self._known = np.vstack([self._known, update])
+        self._variance = self._variance - update**2
 
 
 def fit(
@@ -120,7 +149,7 @@ def fit(
     values: Array,
     groups: NDArray[np.intp],
     start: Hyperparameters | None = None,
-    max_iterations: int = 30,
+    max_iterations: int = 15,
 ) -> GaussianProcess:
     """Return the process with the most probable hyperparameters.
 

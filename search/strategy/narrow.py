@@ -135,6 +135,20 @@ def narrow(space: Space, evidence: Evidence) -> tuple[Space, list[Change]]:
     return narrowed, changes
 
 
+def widened(space: Space, narrowed: Space) -> Space:
+    """Return ``space`` with every range extended to what ``narrowed`` has of it.
+
+    Narrowing is soft: it says where to look first, and what it cut away can still be proposed. What
+    it widened is new.
+    """
+    for dimension in narrowed:
+        known = space[dimension.name]
+        if isinstance(known, Float) and isinstance(dimension, Float):
+            low, high = min(known.low, dimension.low), max(known.high, dimension.high)
+            space = space.replace(known.with_range(low, high))
+    return space
+
+
 @dataclass(frozen=True)
 class _Fix:
     value: Value

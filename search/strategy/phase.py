@@ -93,7 +93,7 @@ class PhaseStrategy(ABC):
         match event:
             case Trial() | Promotion():
                 self.running[event.trial_id] = record.trial
-                self.started(record)
+                self.started(event)
             case Pause() | Ending():
                 self.running.pop(event.trial_id, None)
         if isinstance(event, Ending) and (decided is None or decided.action != "stop"):
@@ -106,7 +106,7 @@ class PhaseStrategy(ABC):
     def take(self, proposals: Proposals) -> None:  # noqa: B027 - few have a use for it
         """Take up the answer to a question."""
 
-    def started(self, record: Record) -> None:  # noqa: B027 - few have a use for it
+    def started(self, event: Trial | Promotion) -> None:  # noqa: B027 - few have a use for it
         """Take note of a trial that starts, or goes on after a pause."""
 
     def settle(self, record: Record) -> None:  # noqa: B027 - few have a use for it

@@ -11,6 +11,7 @@ from search.strategy.asha import CONTINUE, Asha, Decision
 from search.strategy.budget import Ladder
 from search.strategy.phase import PhaseStrategy, trial_seed
 from search.strategy.ranking import Observation
+from search.strategy.second_look import Curves, SecondLook
 from search.trials import Evaluation, Phase, Promotion, Record, Trial
 
 MIN_JUDGED = 5
@@ -60,6 +61,9 @@ class SearchPhase(PhaseStrategy):
         self._max_run_seconds = max_run_seconds
         self._asha = Asha(rungs, ladder.factor)
         self._points = ladder.evaluation_points(rungs[-1])
+        self._looks = SecondLook(rungs[-1], seed)
+        self._curves = {rung: Curves() for rung in rungs}
+        self._num_started = 0
 
     @property
     def num_trials(self) -> int | None:
@@ -77,6 +81,10 @@ class SearchPhase(PhaseStrategy):
         if call is not None:
             why = f"among the best 1/{self.ladder.factor} of its rung by now"
             return Promotion(*call, why)
+        drawn = self._looks.draw(self._num_started)
+        if drawn is not None:
+            why = f"a second look, by lot: its curve is {self._looks.kind_of(drawn)}"
+            return Promotion(drawn, self.rungs[-1], why, is_look=True)
         number = len(self.history)
         if self._limit is not None and number >= self._limit:
             return None
@@ -96,9 +104,14 @@ class SearchPhase(PhaseStrategy):
     def propose(self, number: int) -> Proposal:
         """Return the configuration of trial ``number``, beyond the given ones."""
 
-    def started(self, record: Record) -> None:
+    def started(self, event: Trial | Promotion) -> None:
         """Let a trial that was called wait no longer."""
-        self._asha.withdraw(record.trial.trial_id)
+        self._num_started += 1
+        if isinstance(event, Promotion):
+            self._asha.withdraw(event.trial_id)
+            if event.is_look:
+                self._looks.look(event.trial_id)
+            self._looks.leave(event.trial_id)
 
     def decide(self, record: Record, evaluation: Evaluation) -> Decision:
         """Stop what failed and what is too slow to be proven in time; pause what ASHA holds."""
@@ -109,9 +122,21 @@ class SearchPhase(PhaseStrategy):
         too_slow = self._too_slow(evaluation)
         if too_slow.action == "stop" and not trial.source.startswith("default"):
             return too_slow
-        if point in self.rungs:
-            self.seen.append(Observation(trial.config, point, record.loss))
-        return self._asha.report(trial.trial_id, point, record.loss)
+        before = record.evaluations[-2].point if len(record.evaluations) > 1 else 0
+        self._looks.spend(trial.trial_id, point - before)
+        return self._at_rung(record, point) if point in self.rungs else CONTINUE
+
+    def _at_rung(self, record: Record, point: int) -> Decision:
+        trial_id = record.trial.trial_id
+        self.seen.append(Observation(record.trial.config, point, record.loss))
+        kind = self._curves[point].kind([each.validation_loss for each in record.evaluations])
+        if self._looks.is_looked_at(trial_id):
+            self._asha.pass_by(trial_id, point, record.loss)
+            return CONTINUE
+        decision = self._asha.report(trial_id, point, record.loss)
+        if decision.action == "pause":
+            self._looks.pause(trial_id, kind)
+        return decision
 
     def _too_slow(self, evaluation: Evaluation) -> Decision:
         full = evaluation.seconds / evaluation.point * self.ladder.full
@@ -131,12 +156,14 @@ class SearchPhase(PhaseStrategy):
             self._fail(record)
         elif record.ending.status == "completed" and math.isfinite(record.loss):
             trial, reached = record.trial, record.evaluations[-1].point
+            self._looks.end(trial.trial_id, record.loss)
             self._asha.complete(trial.trial_id, reached, record.loss)
             if reached < self.rungs[-1]:
                 self.seen.append(Observation(trial.config, self.rungs[-1], record.loss))
 
     def _fail(self, record: Record) -> None:
         finite = [e.point for e in record.evaluations if math.isfinite(e.validation_loss)]
+        self._looks.end(record.trial.trial_id, math.inf)
         missed = self._asha.fail(record.trial.trial_id, max(finite, default=0))
         if missed is not None:
             self.seen.append(Observation(record.trial.config, missed, math.inf))

@@ -19,6 +19,9 @@ MIN_AT_RUNG = 20
 """TPE learns from the highest rung that so many trials have reached. Fewer, all of them trials
 that rungs have let through, teach it what good ones are like but not what bad ones are like."""
 
+REFIT = 1.1
+"""Hyperparameters are fitted anew when the observations have grown by a tenth."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -26,6 +29,7 @@ class Question:
 
     Attributes:
         space: Where to search.
+        focus: The narrowed space: where to look first.
         observations: Of all rungs.
         rungs: Of the whole run.
         num: How many proposals.
@@ -35,6 +39,7 @@ class Question:
     """
 
     space: Space
+    focus: Space
     observations: tuple[Observation, ...]
     rungs: tuple[int, ...]
     num: int
@@ -44,17 +49,25 @@ class Question:
 
 
 def ask_gp(question: Question) -> Proposals:
-    """Propose by expected improvement under a Gaussian process of configuration and fidelity."""
-    state = question.state
-    start = Hyperparameters.unpack(np.array(state)) if state else None
-    rungs = question.rungs
+    """Propose by expected improvement under a Gaussian process of configuration and fidelity.
+
+    The state is the number of observations at the last fit, and the hyperparameters of then.
+    """
+    fitted_on, *vector = question.state or (0.0,)
+    num_seen, rungs = len(question.observations), question.rungs
+    refit = num_seen >= REFIT * fitted_on
     model = Surrogate(
-        question.space, question.observations, full=rungs[-1], lowest=rungs[0], start=start
+        question.space,
+        question.observations,
+        full=rungs[-1],
+        lowest=rungs[0],
+        start=Hyperparameters.unpack(np.array(vector)) if vector else None,
+        refit=refit,
     )
     generator = np.random.default_rng(question.seed)
-    configs = model.propose(question.num, question.running, generator)
-    left = tuple(float(each) for each in model.process.hyperparameters.pack())
-    return Proposals(tuple(configs), "gp", left)
+    configs = model.propose(question.num, question.running, generator, question.focus)
+    hyperparameters = tuple(float(each) for each in model.process.hyperparameters.pack())
+    return Proposals(tuple(configs), "gp", (num_seen if refit else fitted_on, *hyperparameters))
 
 
 def ask_tpe(question: Question) -> Proposals:
@@ -70,9 +83,10 @@ def ask_tpe(question: Question) -> Proposals:
     believed = [tpe.Observation(config, median) for config in question.running]
     seeds = np.random.SeedSequence(question.seed).generate_state(question.num)
     configs: list[Config] = []
-    for seed in seeds:
+    for number, seed in enumerate(seeds):
         observations = [*known, *believed]
-        configs.append(tpe.suggest(question.space, observations, seed=int(seed) >> 1))
+        space = question.focus if number % 2 == 0 else question.space
+        configs.append(tpe.suggest(space, observations, seed=int(seed) >> 1))
         believed.append(tpe.Observation(configs[-1], median))
     return Proposals(tuple(configs), "tpe")
 

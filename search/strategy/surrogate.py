@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from search.space import Choice, Config, Space
 from search.strategy.encoding import Encoding
 from search.strategy.gp import (
+    GaussianProcess,
     Hyperparameters,
     expected_improvement,
     fit,
@@ -41,6 +42,7 @@ class Surrogate:
         full: The budget at which a configuration shall be good.
         lowest: The lowest budget.
         start: Hyperparameters to begin from.
+        refit: Look for better ones.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Surrogate:
         full: int,
         lowest: int,
         start: Hyperparameters | None = None,
+        refit: bool = True,
     ) -> None:
         self.space = space
         self._encoding = Encoding(space)
@@ -63,7 +66,10 @@ class Surrogate:
         values = standardise(np.array([each.loss for each in kept]))
         groups = self._encoding.groups
         groups = np.append(groups, groups.max(initial=-1) + 1)
-        self.process = fit(inputs, values, groups, start)
+        if start is not None and not refit:
+            self.process = GaussianProcess(inputs, values, groups, start)
+        else:
+            self.process = fit(inputs, values, groups, start)
 
     def _with_fidelity(self, columns: Array, samples: Array | None = None) -> Array:
         """Append the fidelity: 1 at the full budget, 0 at the lowest, by its logarithm."""
@@ -76,7 +82,11 @@ class Surrogate:
         return self.process.predict(self._with_fidelity(self._encoding.encode(configs)))
 
     def propose(
-        self, num: int, running: Sequence[Config], generator: np.random.Generator
+        self,
+        num: int,
+        running: Sequence[Config],
+        generator: np.random.Generator,
+        focus: Space | None = None,
     ) -> list[Config]:
         """Return the configurations to try next.
 
@@ -84,29 +94,35 @@ class Surrogate:
             num: How many.
             running: Configurations whose results aren't known yet.
             generator: Draws the candidates.
+            focus: A narrower space, from which half of the candidates are drawn that lie near to
+                nothing known.
         """
-        process = self.process
-        if running:
-            process = process.believing(self._with_fidelity(self._encoding.encode(running)))
         different = list({id(config): config for config in self._configs}.values())
         mean, _ = self.predict(different)
         order = np.argsort(mean)[:NUM_CENTRES]
         centres = np.array([self.space.to_unit(different[number]) for number in order])
-        units = self._candidates(centres, generator)
-        inputs = self._with_fidelity(self._encoding.encode_units(units))
-        best = float(mean.min())
+        units = self._candidates(centres, generator, focus or self.space)
+        columns = np.vstack(
+            [self._encoding.encode_units(units), self._encoding.encode(list(running))]
+        )
+        posterior = self.process.at(self._with_fidelity(columns))
+        for number in range(len(units), len(columns)):
+            posterior.believe(number)
         chosen: list[int] = []
         for _ in range(num):
-            gains = expected_improvement(*process.predict(inputs), best)
-            gains[chosen] = -np.inf
+            gains = expected_improvement(posterior.mean, posterior.sd, float(mean.min()))
+            gains[[*chosen, *range(len(units), len(columns))]] = -np.inf
             chosen.append(int(gains.argmax()))
-            process = process.believing(inputs[chosen[-1:]])
+            posterior.believe(chosen[-1])
         return [self.space.from_unit(units[number]) for number in chosen]
 
-    def _candidates(self, centres: Array, generator: np.random.Generator) -> Array:
+    def _candidates(self, centres: Array, generator: np.random.Generator, focus: Space) -> Array:
         """Return points of the unit cube: uniform ones, and some around each centre."""
         width = len(self.space.searched)
         uniform = generator.random((NUM_UNIFORM, width))
+        drawn = generator.random((NUM_UNIFORM // 2, len(focus.searched)))
+        inside = np.array([self.space.to_unit(focus.from_unit(each)) for each in drawn])
+        uniform[: len(inside)] = np.where(np.isnan(inside), uniform[: len(inside)], inside)
         # What is inactive at a centre may become active beside it.
         centres = np.where(np.isnan(centres), generator.random(centres.shape), centres)
         near = np.repeat(np.clip(centres, 0.0, 1.0), NUM_NEAR, axis=0)

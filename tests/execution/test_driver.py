@@ -201,7 +201,7 @@ class SlowModel(FinePhase):
     """A fine phase whose model answers when it is let."""
 
     def __init__(self, answers: threading.Event) -> None:
-        super().__init__(SPACE, [], History(), LADDER, num_trials=None, seed=0)
+        super().__init__(SPACE, SPACE, [], History(), LADDER, num_trials=None, seed=0)
         self._answers = answers
         self._asked = 0
 

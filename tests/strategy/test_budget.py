@@ -40,7 +40,7 @@ def test_a_ladder_ends_as_close_below_the_full_run_as_it_can(
         assert type(high) is int
         assert high == low * factor
     assert ladder.coarse == ladder.rungs[:-1]
-    assert ladder.fine == ladder.rungs[-3:]
+    assert ladder.fine == ladder.rungs[-4:]
 
 
 @pytest.mark.parametrize(

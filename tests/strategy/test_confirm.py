@@ -136,7 +136,13 @@ def test_confirmation_seeds_differ_from_the_searches() -> None:
     coarse = CoarsePhase(SPACE, DEFAULTS, LADDER, num_trials=50, seed=7)
     Simulation(coarse).run(10_000)
     fine = FinePhase(
-        SPACE, first_proposals(coarse.history, LADDER), coarse.history, LADDER, num_trials=9, seed=7
+        SPACE,
+        SPACE,
+        first_proposals(coarse.history, LADDER),
+        coarse.history,
+        LADDER,
+        num_trials=9,
+        seed=7,
     )
     Simulation(fine).run(10_000)
     confirm = ConfirmPhase(candidates(1), LADDER, num_seeds=10, seed=7)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, final_loss
 
-from search.space import Fixed, Space, apply_overrides
+from search.space import Fixed, Float, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import NUM_FIRST, FinePhase, first_proposals
+from search.strategy.narrow import widened
 from search.trials import History
 
 
@@ -23,7 +24,7 @@ def fine(
 ) -> FinePhase:
     first = first_proposals(history, LADDER)
     return FinePhase(
-        SPACE, first, history, LADDER, num_trials=num_trials, searcher=searcher, seed=seed
+        SPACE, SPACE, first, history, LADDER, num_trials=num_trials, searcher=searcher, seed=seed
     )
 
 
@@ -76,14 +77,14 @@ def test_a_space_without_anything_to_search_has_one_proposal(coarse: History) ->
             if d.name in DEFAULTS[0].config
         ]
     )
-    phase = FinePhase(fixed, [], coarse, LADDER, num_trials=3, seed=0)
+    phase = FinePhase(fixed, fixed, [], coarse, LADDER, num_trials=3, seed=0)
     assert {repr(phase.propose(number)[0]) for number in range(3)} == {repr(DEFAULTS[0].config)}
 
 
 def test_survivors_outside_of_the_fine_space_are_trained_all_the_same(coarse: History) -> None:
     narrowed = apply_overrides(SPACE, {"num_layers": {"value": 2}})
     phase = FinePhase(
-        narrowed, first_proposals(coarse, LADDER), coarse, LADDER, num_trials=12, seed=0
+        narrowed, narrowed, first_proposals(coarse, LADDER), coarse, LADDER, num_trials=12, seed=0
     )
     Simulation(phase).run(10_000)
     for record in list(phase.history)[NUM_FIRST:]:
@@ -106,3 +107,24 @@ def test_fine_beats_random_at_an_equal_number_of_trials(searcher: str) -> None:
     assert all(our < random for our, random in medians)
     assert np.mean(gains) > 0.01
     assert sum(gain > 0 for gain in gains) >= 3
+
+
+def test_what_narrowing_cut_away_is_searched_less_but_not_lost(coarse: History) -> None:
+    focus = apply_overrides(SPACE, {"num_layers": {"low": 1, "high": 2}})  # the best is 3
+    phase = FinePhase(SPACE, focus, [], coarse, LADDER, num_trials=60, seed=0)
+    Simulation(phase, faults=False).run(10_000)
+    layers = [int(record.trial.config["num_layers"]) for record in phase.history]
+    assert layers.count(3) > 0
+    drawn = [
+        FinePhase(SPACE, focus, [], History(), LADDER, num_trials=None, seed=s) for s in (1, 2)
+    ]
+    random = [int(each.propose(n)[0]["num_layers"]) for each in drawn for n in range(100)]
+    assert 0.55 <= sum(each <= 2 for each in random) / 200 <= 0.85  # .4 of the whole space
+
+
+def test_a_widened_range_is_searched_beyond_the_old_one(coarse: History) -> None:
+    wide = apply_overrides(SPACE, {"learning_rate_sgd": {"low": 1e-5, "high": 10.0}})
+    space = widened(SPACE, wide)
+    assert isinstance(space["learning_rate_sgd"], Float)
+    assert (space["learning_rate_sgd"].low, space["learning_rate_sgd"].high) == (1e-5, 10.0)
+    assert widened(SPACE, SPACE) == SPACE

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import check_grad
@@ -51,10 +50,31 @@ def test_believing_lowers_the_uncertainty_and_leaves_the_mean() -> None:
     inputs = sample(20, 2)
     process = gp.fit(inputs, wave(inputs), np.arange(2))
     at = np.array([[2.0, 0.9]])
-    believed = process.believing(at)
-    assert believed.predict(at)[1] < 0.5 * process.predict(at)[1]
-    assert believed.predict(at)[0] == pytest.approx(process.predict(at)[0], abs=1e-3)
-    assert process.believing(np.empty((0, 2))) is process
+    posterior = process.at(np.vstack([at, at + 0.1, sample(5, 2, seed=1)]))
+    mean, sd = posterior.mean, posterior.sd
+    assert np.allclose(process.predict(at), (mean[:1], sd[:1]))
+    posterior.believe(0)
+    assert posterior.sd[0] < 0.5 * sd[0]
+    assert posterior.sd[1] < sd[1]
+    assert np.array_equal(posterior.mean, mean)
+
+
+def test_beliefs_are_what_observing_the_means_would_be() -> None:
+    inputs = sample(20, 2)
+    process = gp.fit(inputs, wave(inputs), np.arange(2))
+    points = sample(30, 2, seed=1)
+    posterior = process.at(points)
+    for number in (3, 7):
+        posterior.believe(number)
+    observed = gp.GaussianProcess(
+        np.vstack([inputs, points[[3, 7]]]),
+        np.concatenate([wave(inputs), posterior.mean[[3, 7]]]),
+        process.groups,
+        process.hyperparameters,
+    )
+    mean, sd = observed.predict(points)
+    assert np.allclose(mean, posterior.mean, atol=1e-6)
+    assert np.allclose(sd, posterior.sd, atol=1e-6)
 
 
 def test_a_constant_objective_and_one_observation_are_no_obstacle() -> None:

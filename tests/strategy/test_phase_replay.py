@@ -23,7 +23,8 @@ def coarse_history() -> History:
 
 
 def fine_phase(coarse: History) -> FinePhase:
-    return FinePhase(SPACE, first_proposals(coarse, LADDER), coarse, LADDER, num_trials=60, seed=3)
+    first = first_proposals(coarse, LADDER)
+    return FinePhase(SPACE, SPACE, first, coarse, LADDER, num_trials=60, seed=3)
 
 
 def confirm_phase(coarse: History) -> ConfirmPhase:

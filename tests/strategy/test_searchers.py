@@ -68,6 +68,7 @@ def question(num: int = 6, seed: int = 0) -> Question:
     configs = [SPACE.from_unit(point) for point in points]
     return Question(
         space=SPACE,
+        focus=SPACE,
         observations=tuple(Observation(c, LADDER.full, final_loss(c)) for c in configs),
         rungs=LADDER.rungs,
         num=num,
@@ -98,7 +99,10 @@ def test_a_question_can_be_asked_before_anything_is_known(name: str) -> None:
     assert len(SEARCHERS[name](one).configs) == 6
 
 
-def test_the_process_goes_on_from_its_last_hyperparameters() -> None:
-    first = SEARCHERS["gp"](question())
-    again = SEARCHERS["gp"](replace(question(), state=first.state))
-    assert np.allclose(first.state, again.state, atol=0.3)
+def test_the_process_is_fitted_anew_when_enough_has_been_seen() -> None:
+    asked = question()
+    first = SEARCHERS["gp"](asked)
+    few = replace(asked, observations=asked.observations + asked.observations[:3])
+    many = replace(asked, observations=asked.observations + asked.observations[:9])
+    assert SEARCHERS["gp"](replace(few, state=first.state)).state == first.state
+    assert SEARCHERS["gp"](replace(many, state=first.state)).state != first.state

@@ -1,0 +1,85 @@
+"""What a decision costs on thousands of simulated workers.
+
+``python -m benchmarks.scale`` simulates a search phase with many trials and prints, for each
+number of trials, the CPU time of a decision and the peak memory of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+
+from search.execution.simulator import Simulator
+from search.space import Choice, Float, Space
+from search.strategy.budget import Ladder
+from search.strategy.coarse import CoarsePhase
+from search.strategy.fine import FinePhase
+from search.strategy.phase import PhaseStrategy
+from search.trials import Ending, Evaluation, History, Trial
+
+SPACE = Space(
+    [
+        Choice(name="kind", values=("a", "b", "c")),
+        *(Float(name=f"x{number}", low=0.0, high=1.0) for number in range(8)),
+    ]
+)
+LADDER = Ladder((100, 300, 900, 2700), 3, spacing=2700)
+
+
+class Bowl:
+    """A quadratic loss that falls with training; a sample takes a second."""
+
+    def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
+        """Return the loss at the trial's ``number``-th point."""
+        done, point = (0, *trial.points)[number - 1 : number + 1]
+        away = sum((float(trial.config[f"x{n}"]) - 0.4) ** 2 for n in range(8))
+        loss = away + 10.0 / point + (trial.config["kind"] != "b")
+        seconds = float(point - done)
+        return seconds, Evaluation(
+            trial.trial_id, number, point, point, loss, loss, 0, 0, 0, seconds
+        )
+
+    def resume_seconds(self, trial: Trial, number: int) -> float:  # noqa: ARG002
+        """Nothing."""
+        return 0.0
+
+
+def phase_of(name: str, num_trials: int, num_workers: int) -> PhaseStrategy:
+    """Return a fresh phase."""
+    if name == "coarse":
+        return CoarsePhase(SPACE, [], LADDER, num_trials=num_trials, seed=0)
+    return FinePhase(
+        SPACE, SPACE, [], History(), LADDER, num_trials=num_trials, slots=num_workers, seed=0
+    )
+
+
+def main() -> None:
+    """Simulate and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=10_000)
+    parser.add_argument("--trials", default="1000,10000,100000")
+    arguments = parser.parse_args()
+    for name in ("coarse", "fine"):
+        for num_trials in map(int, arguments.trials.split(",")):
+            num_workers = min(arguments.workers, num_trials // 10)
+            events = 0
+
+            def count(_: object) -> None:
+                nonlocal events
+                events += 1
+
+            began = time.process_time()
+            phase = phase_of(name, num_trials, num_workers)
+            Simulator(Bowl(), num_workers, count).run(phase, float("inf"))
+            spent = time.process_time() - began
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            print(
+                f"{name}: {num_trials} trials, {num_workers} workers: {spent:.1f} s CPU, "
+                f"{1e6 * spent / events:.0f} µs an event, peak {memory:.2f} GiB",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

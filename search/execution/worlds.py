@@ -1,0 +1,122 @@
+"""Worlds for the simulator that are made from an earlier run's curves, and what can go wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.execution.simulator import World
+from search.space import Space
+from search.strategy.encoding import Encoding
+from search.trials import Ending, Evaluation, Record, Trial
+
+
+@dataclass(frozen=True)
+class _Curve:
+    points: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    seconds_per_sample: float
+
+    def at(self, point: float) -> float:
+        """Return the loss at a point of the curve, between its evaluations on a straight line."""
+        return float(np.interp(point, self.points, self.losses))
+
+
+class RecordedWorld:
+    """Answers with the curve of the most similar trial of an earlier run.
+
+    Beyond its end a curve falls as those that were trained further did on average.
+
+    Args:
+        space: The space of the run.
+        records: Its trials; those without an evaluation are left out.
+
+    Raises:
+        ValueError: No trial was evaluated.
+    """
+
+    def __init__(self, space: Space, records: Sequence[Record]) -> None:
+        evaluated = [r for r in records if r.best is not None and space.searched]
+        if not evaluated:
+            raise ValueError("no trial of the run was evaluated; there is nothing to simulate from")
+        self._encoding = Encoding(space)
+        self._inputs = self._encoding.encode([r.trial.config for r in evaluated])
+        self._curves = [_curve_of(record) for record in evaluated]
+        self._failed = [r.ending is not None and r.ending.status == "failed" for r in evaluated]
+
+    def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
+        """Return what the most similar trial said at the trial's ``number``-th point."""
+        nearest = self._nearest(trial)
+        curve = self._curves[nearest]
+        done, point = (0, *trial.points)[number - 1 : number + 1]
+        seconds = (point - done) * curve.seconds_per_sample
+        if self._failed[nearest] and point > curve.points[-1]:
+            return seconds, Ending(trial.trial_id, "failed", "the most similar trial failed")
+        loss = curve.at(point) * self._fall(curve.points[-1], point)
+        spent = point * curve.seconds_per_sample
+        measured = (loss, loss, math.nan, math.nan, math.nan, spent)
+        return seconds, Evaluation(trial.trial_id, number, point, point, *measured)
+
+    def resume_seconds(self, trial: Trial, number: int) -> float:  # noqa: ARG002
+        """Nothing that the run would have measured."""
+        return 0.0
+
+    def _nearest(self, trial: Trial) -> int:
+        here = self._encoding.encode([trial.config])
+        return int(((self._inputs - here) ** 2).sum(1).argmin())
+
+    def _fall(self, end: float, point: float) -> float:
+        """Return the ratio of the losses at ``point`` and at ``end`` among longer curves."""
+        if point <= end:
+            return 1.0
+        longer = [curve for curve in self._curves if curve.points[-1] > end]
+        ratios = [curve.at(point) / max(curve.at(end), 1e-12) for curve in longer]
+        return float(np.clip(np.median(ratios), 0.0, 1.0)) if ratios else 1.0
+
+
+def _curve_of(record: Record) -> _Curve:
+    finite = [e for e in record.evaluations if math.isfinite(e.validation_loss)]
+    last = record.evaluations[-1]
+    points = np.array([each.point for each in finite], dtype=np.float64)
+    losses = np.array([each.validation_loss for each in finite])
+    return _Curve(points, losses, last.seconds / last.point)
+
+
+@dataclass
+class Faulty:
+    """A world in which trials fail and some workers are slow.
+
+    Attributes:
+        world: What trainings say otherwise.
+        failure_rate: Share of the trials that raise somewhere on their way.
+        straggler_rate: Share of the evaluations that take ``straggler_factor`` times as long.
+        straggler_factor: How slow a straggler is.
+        seed: Of what goes wrong.
+    """
+
+    world: World
+    failure_rate: float = 0.0
+    straggler_rate: float = 0.0
+    straggler_factor: float = 5.0
+    seed: int = 0
+
+    def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
+        """Return what the world says, later or not at all."""
+        fate = np.random.default_rng([self.seed, trial.seed])
+        fails = fate.random() < self.failure_rate
+        fails_at = 1 + int(fate.integers(len(trial.points)))
+        seconds, event = self.world.evaluate(trial, number)
+        luck = np.random.default_rng([self.seed, trial.seed, number])
+        if luck.random() < self.straggler_rate:
+            seconds *= self.straggler_factor
+        if fails and number >= fails_at:
+            return seconds, Ending(trial.trial_id, "failed", "a simulated failure")
+        return seconds, event
+
+    def resume_seconds(self, trial: Trial, number: int) -> float:
+        """Return what the world says."""
+        return self.world.resume_seconds(trial, number)
