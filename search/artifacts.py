@@ -23,7 +23,7 @@ from search.report.html import write_report
 from search.rundir import PROVENANCE, RESULT, RunDir
 from search.space import Space
 from search.strategy.budget import Plan
-from search.strategy.narrow import Change
+from search.strategy.change import Change
 from search.study import DataSection
 from search.task import ModelModule
 from search.trials import PHASES, History, Phase
@@ -61,7 +61,7 @@ def write_space(run: RunDir, version: int, space: Space, changes: list[Change]) 
     """Write a version of the space with the evidence for what has changed in it."""
     values = {
         "version": version,
-        "phase": PHASES[version],
+        "phase": "coarse" if version == 0 else "fine",
         "dimensions": space.to_json(),
         "fixed": space.fixed,
         "evidence": [change.to_json() for change in changes],
@@ -75,8 +75,16 @@ def read_space(run: RunDir, version: int) -> Space | None:
     return Space.from_json(run.read_json(name)["dimensions"]) if run.exists(name) else None
 
 
+def read_changes(run: RunDir, version: int) -> list[Change]:
+    """Return the changes that led to a version of the space."""
+    return [Change(**change) for change in run.read_json(space_file(version))["evidence"]]
+
+
 def space_file(version: int) -> str:
-    """Return the file of a version of the space: 0 is coarse's, 1 is fine's."""
+    """Return the file of a version of the space.
+
+    0 is coarse's, 1 fine's as it begins, 2 fine's as it ends where evidence has changed it.
+    """
     return f"space/{version}.json"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +38,17 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Lines of JSON on stdout, for programs.")]
+StudyFile = Annotated[
+    Path | None, typer.Argument(help="Study file (YAML); none: a quick start on digits.")
+]
+Data = Annotated[str | None, typer.Option(help="sklearn:NAME, Parquet, CSV.")]
+Label = Annotated[str | None, typer.Option(help="The column to predict.")]
+Model = Annotated[str | None, typer.Option(help="Import path or .py file.")]
+TimeBudget = Annotated[str | None, typer.Option(help="For the whole run: 90s, 20m.")]
+Seed = Annotated[int | None, typer.Option(help="Seeds everything.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Any study key: coarse.num_trials=20.")
+]
 Address = Annotated[
     str | None,
     typer.Option(help="Of a running Ray cluster (auto, host:port); none: a local one."),
@@ -45,30 +57,19 @@ Address = Annotated[
 
 @app.command()
 def run(
-    study: Annotated[
-        Path | None, typer.Argument(help="Study file (YAML); none: a quick start on digits.")
-    ] = None,
-    data: Annotated[str | None, typer.Option(help="sklearn:NAME, Parquet, CSV.")] = None,
-    label: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
-    model: Annotated[str | None, typer.Option(help="Import path or .py file.")] = None,
+    study: StudyFile = None,
+    data: Data = None,
+    label: Label = None,
+    model: Model = None,
     out: Annotated[Path | None, typer.Option(help="Run directory; default runs/<time>.")] = None,
-    time_budget: Annotated[str | None, typer.Option(help="For the whole run: 90s, 20m.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seeds everything.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any study key: coarse.num_trials=20.")
-    ] = None,
+    time_budget: TimeBudget = None,
+    seed: Seed = None,
+    settings: Settings = None,
     address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Tune a model: coarse, narrow, fine, confirm, report."""
-    given = {
-        "data.uri": data,
-        "data.label": label,
-        "model": model,
-        "time_budget": time_budget,
-        "seed": seed,
-    }
-    resolved = _study(study, given, settings or [])
+    resolved = _study(study, _given(data, label, model, time_budget, seed), settings or [])
     from search.rundir import RunDir
 
     folder = out or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
@@ -94,6 +95,68 @@ def resume(
 
     opened = RunDir.open(run_dir)
     _carry_out(resolve_study(opened.study()), opened, address, as_json, repair=repair)
+
+
+@app.command()
+def plan(
+    study: StudyFile = None,
+    data: Data = None,
+    label: Label = None,
+    model: Model = None,
+    time_budget: TimeBudget = None,
+    seed: Seed = None,
+    settings: Settings = None,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a run would cost, before it costs: measures the speed, simulates the rest."""
+    sys.path.insert(0, os.getcwd())
+    resolved = _study(study, _given(data, label, model, time_budget, seed), settings or [])
+    from search.pipeline import Run
+    from search.report import Progress, print_plan
+    from search.rundir import RunDir
+
+    with tempfile.TemporaryDirectory(prefix="sieve-plan-") as folder:
+        run_dir = RunDir.create(Path(folder) / "run", resolved.to_json(), resolved.digest)
+        with run_dir:
+            run = Run(
+                resolved,
+                run_dir,
+                Progress("", "max"),
+                address=address,
+                search_path=(os.getcwd(),),
+            )
+            ahead = run.look_ahead()
+    if as_json:
+        typer.echo(json.dumps(ahead))
+    else:
+        print_plan(ahead, Console())
+
+
+@app.command()
+def simulate(
+    run_dir: Annotated[Path, typer.Argument(help="The folder of the run to simulate.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time.")] = None,
+    time_budget: TimeBudget = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs, each with a seed of its own.")] = 3,
+    failures: Annotated[float, typer.Option(min=0, max=1, help="Share of trials.")] = 0.0,
+    stragglers: Annotated[float, typer.Option(min=0, max=1, help="Share of evaluations.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Simulate a run on other machines or with another budget, from its recorded curves."""
+    from search.rehearsal import Circumstances, Rehearsal
+    from search.report import print_rehearsals
+    from search.rundir import RunDir
+    from search.study import parse_duration
+
+    budget = None if time_budget is None else parse_duration(time_budget)
+    circumstances = Circumstances(workers, budget, failures, stragglers)
+    forecasts = Rehearsal(RunDir.open(run_dir)).runs(circumstances, range(repeats))
+    runs = [{"seed": seed, **each.to_json()} for seed, each in enumerate(forecasts)]
+    if as_json:
+        typer.echo(json.dumps(runs))
+    else:
+        print_rehearsals(runs, Console())
 
 
 @app.command()
@@ -129,6 +192,22 @@ def check_model(
             typer.echo(f"{check.status}  {check.check}: {check.message}")
     if any(check.status == "FAIL" for check in checks):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _given(
+    data: str | None,
+    label: str | None,
+    model: str | None,
+    time_budget: str | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    return {
+        "data.uri": data,
+        "data.label": label,
+        "model": model,
+        "time_budget": time_budget,
+        "seed": seed,
+    }
 
 
 def _study(path: Path | None, given: dict[str, Any], settings: list[str]) -> Study:

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 
 from search.artifacts import (
     Status,
+    read_changes,
     read_space,
     space_file,
     write_best,
@@ -31,25 +32,27 @@ from search.data.phase_rows import RowPlan
 from search.errors import Interrupted, RunFailed, SieveError
 from search.execution.clock import RunClock
 from search.execution.driver import Observer, PhaseDriver
+from search.execution.forecast import foresee
 from search.execution.session import RaySession
 from search.execution.signals import StopRequest
 from search.execution.trainable import PhaseContext
+from search.execution.worlds import GuessedWorld
 from search.insight.failures import explain_nothing_converged
 from search.insight.result import group_confirmed, prove
 from search.rundir import DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
 from search.space import Space, apply_overrides
 from search.strategy.budget import Plan, make_plan
-from search.strategy.coarse import CoarsePhase
-from search.strategy.confirm import Candidate, ConfirmPhase, choose_candidates, reserve_seconds
-from search.strategy.fine import FinePhase, first_proposals
-from search.strategy.narrow import Change, gather_evidence, narrow, summarise, widened
+from search.strategy.change import Change
+from search.strategy.fine import FinePhase
+from search.strategy.method import Method
+from search.strategy.narrow import summarise
 from search.strategy.phase import PhaseStrategy
 from search.study import Study
 from search.task import ModelModule, load_model
 from search.training.check import look_at_network
 from search.training.job import Rows
 from search.training.scoring import METRICS, resolve_metric
-from search.trials import History, Phase
+from search.trials import History, Phase, Speed
 
 
 class Display(Observer, Protocol):
@@ -117,6 +120,7 @@ class Run:
                 session = RaySession(self.study, self.data, self._address, self._stop.arm)
                 self.ray = stack.enter_context(session)
                 self.plan = self.make_plan()
+                self.method = Method.of(self.study, self.space, self.defaults, self.plan)
                 coarse = self.search_coarse()
                 space = self.narrow(coarse)
                 fine = self.search_fine(space, coarse)
@@ -125,6 +129,26 @@ class Run:
             self._leave_unfinished(error)
             raise
         return self.prove(confirmed)
+
+    def look_ahead(self) -> dict[str, Any]:
+        """Say what the run would come to: only what measures the speed is trained.
+
+        Returns:
+            A forecast as JSON, with the plan (``plan``) and its words (``describe``).
+
+        Raises:
+            SieveError: Something is wrong that the user can mend.
+        """
+        with self._stop, ExitStack() as stack:
+            self.load_data()
+            self.check_model()
+            session = RaySession(self.study, self.data, self._address, self._stop.arm)
+            self.ray = stack.enter_context(session)
+            speed = self._measure_speed()
+            plan = self._divide(speed)
+        method = Method.of(self.study, self.space, self.defaults, plan)
+        foreseen = foresee(method, plan, GuessedWorld(speed), elapsed=self.clock.elapsed())
+        return {**foreseen.to_json(), "plan": plan.to_json(), "describe": plan.describe()}
 
     # ------------------------------------------------------------------ before the search
 
@@ -167,106 +191,69 @@ class Run:
         """Measure what training costs here, and divide the budget between the phases."""
         if self.dir.exists(PLAN):
             return Plan.from_json(self.dir.read_json(PLAN))
-        resources = self.ray.resources
-        speed = None
-        if self.study.time_budget is not None:
-            context = self._context("coarse", self.rows.search(len(self.rows.train)))
-            speed = self.ray.measure_speed(context)
-        plan = make_plan(
-            self.study,
-            num_rows=len(self.rows.train),
-            speed=speed,
-            slots=resources.slots,
-            elapsed=self.clock.elapsed(),
-        )
+        speed = self._measure_speed() if self.study.time_budget is not None else None
+        plan = self._divide(speed)
         measured = None if speed is None else speed.to_json()
-        self.dir.write_json(PREFLIGHT, {"speed": measured, "slots": resources.slots})
+        self.dir.write_json(PREFLIGHT, {"speed": measured, "slots": plan.slots})
         self.dir.write_json(SUBSAMPLE, self.rows.describe(plan.coarse_rows, plan.fine_rows))
         self.dir.write_json(PLAN, plan.to_json())
         self._say("plan", "plan", plan.describe(), **plan.to_json())
         return plan
 
+    def _measure_speed(self) -> Speed:
+        context = self._context("coarse", self.rows.search(len(self.rows.train)))
+        return self.ray.measure_speed(context)
+
+    def _divide(self, speed: Speed | None) -> Plan:
+        return make_plan(
+            self.study,
+            num_rows=len(self.rows.train),
+            speed=speed,
+            slots=self.ray.resources.slots,
+            elapsed=self.clock.elapsed(),
+        )
+
     # ------------------------------------------------------------------ the search
 
     def search_coarse(self) -> History:
         """Wide and short: defaults and Sobol points under ASHA, on a subsample."""
-        strategy = CoarsePhase(
-            self.space,
-            self.defaults,
-            self.plan.ladder,
-            num_trials=self.plan.coarse_trials,
-            seed=self.study.seed,
-            max_run_seconds=self.plan.max_run_seconds,
-        )
         rows = self.rows.search(self.plan.coarse_rows)
-        return self._run_phase(strategy, rows, lambda: self.plan.coarse_ends_at)
+        return self._run_phase(self.method.coarse(), rows, lambda: self.plan.coarse_ends_at)
 
     def narrow(self, coarse: History) -> Space:
-        """From the survivors to the fine space, each change with its evidence."""
+        """From the survivors to where fine looks first, each change with its evidence."""
         space = read_space(self.dir, 1)
         if space is not None:
             return space
-        evidence = gather_evidence(
-            self.space,
-            coarse,
-            self.plan.ladder,
-            share=self.study.narrow.survivors,
-            seed=self.study.seed,
-        )
-        if not evidence.survivors:
+        narrowed = self.method.narrow(coarse)
+        if narrowed is None:
             raise RunFailed(explain_nothing_converged(coarse))
-        changes: list[Change] = []
-        space = self.space
-        if self.study.narrow.enabled:
-            space, changes = narrow(self.space, evidence)
-            self._say_changes(changes)
-        write_space(self.dir, 1, space, changes)
-        return space
+        self._say_changes(narrowed.changes)
+        write_space(self.dir, 1, narrowed.focus, narrowed.changes)
+        return narrowed.focus
 
     def _say_changes(self, changes: list[Change]) -> None:
         for change in changes:
             self._say("narrow", change.change, f"{change.dimension}: {change.why}", quiet=True)
-        self._say("narrow", "narrowed", summarise(changes))
+        if changes:
+            self._say("narrow", "narrowed", summarise(changes))
 
-    def search_fine(self, space: Space, coarse: History) -> History:
-        """Narrow and long: the survivors again, then Bayesian proposals, under ASHA."""
-        strategy = FinePhase(
-            widened(self.space, space),
-            space,
-            first_proposals(coarse, self.plan.ladder),
-            coarse,
-            self.plan.ladder,
-            num_trials=self.plan.fine_trials,
-            searcher=self.study.fine.searcher,
-            slots=self.plan.slots,
-            seed=self.study.seed,
-            max_run_seconds=self.plan.max_run_seconds,
-        )
+    def search_fine(self, focus: Space, coarse: History) -> History:
+        """Narrow and long: the survivors again, then a model's proposals, under ASHA."""
+        strategy = self.method.fine(focus, coarse)
 
         def ends_at() -> float:
-            candidates = self._candidates(coarse, strategy.history)
-            runs = self.study.confirm.num_finalists + 1
-            reserve = reserve_seconds(candidates, self.plan, runs, self.study.confirm.num_seeds)
-            return self.plan.time_budget_s - reserve
+            return self.method.fine_ends_at(coarse, strategy.history, self.plan)
 
         return self._run_phase(strategy, self.rows.search(self.plan.fine_rows), ends_at)
 
     def confirm(self, coarse: History, fine: History) -> History:
         """Finalists and baseline, several seeds each, on all the data; the test rows' only use."""
-        candidates = self._candidates(coarse, fine)
         if not self.dir.exists("confirm"):
-            for candidate in candidates:
+            for candidate in self.method.candidates(coarse, fine):
                 self._say("confirm", "candidate", candidate.why)
-        num_seeds = self.study.confirm.num_seeds
-        strategy = ConfirmPhase(
-            candidates, self.plan.ladder, num_seeds=num_seeds, seed=self.study.seed
-        )
+        strategy = self.method.confirm(coarse, fine)
         return self._run_phase(strategy, self.rows.confirm(), lambda: float("inf"))
-
-    def _candidates(self, coarse: History, fine: History) -> list[Candidate]:
-        return choose_candidates(
-            coarse, fine, self.defaults, self.plan.ladder, self.study.confirm.num_finalists
-        )
 
     def _run_phase(
         self, strategy: PhaseStrategy, rows: dict[str, Any], ends_at: Callable[[], float]
@@ -293,6 +280,9 @@ class Run:
             driver, self._context(phase, rows, strategy.rungs), self.dir.path / "ray"
         )
         self._stop.check()
+        if isinstance(strategy, FinePhase) and strategy.living.changes:
+            changes = [*read_changes(self.dir, 1), *strategy.living.changes]
+            write_space(self.dir, 2, strategy.living.focus, changes)
         write_tables(self.dir, strategy.history, phase, self.plan)
         self.dir.write_json(f"{phase}/{DONE}", {"num_trials": len(strategy.history)})
         self.display.phase_ended(phase, time.time())

@@ -134,10 +134,13 @@ class FineSection(_Section):
         num_trials: Trials to start; None: as many as fit before the time that confirm needs.
         searcher: Who proposes: ``gp``, a Gaussian process over configuration and fidelity, or
             ``tpe``, HyperOpt's.
+        order: ``together`` searches all dimensions at once; ``by-group`` one group after the
+            other, the most important first, the others held at the best known values.
     """
 
     num_trials: Annotated[int, Field(ge=1)] | None = None
     searcher: Literal["gp", "tpe"] = "gp"
+    order: Literal["together", "by-group"] = "together"
 
 
 class ConfirmSection(_Section):

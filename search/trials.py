@@ -77,6 +77,17 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A model was asked for proposals, on what was known at that moment.
+
+    Attributes:
+        number: Of the question, from 0.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Proposals:
     """Configurations that a model proposes to try next.
 
@@ -84,15 +95,18 @@ class Proposals:
         configs: In the order in which to try them.
         source: What proposes them: ``gp``, ``tpe``.
         state: What the model wants to find again at the next question.
+        changes: Of the space, on the evidence of that moment, as JSON.
     """
 
     configs: tuple[Config, ...]
     source: str
     state: tuple[float, ...] = ()
+    changes: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "configs", tuple(self.configs))  # lists when read from JSON
         object.__setattr__(self, "state", tuple(self.state))
+        object.__setattr__(self, "changes", tuple(self.changes))
 
 
 @dataclass(frozen=True)
@@ -181,13 +195,14 @@ class Speed:
         return asdict(self)
 
 
-Event = Trial | Evaluation | Pause | Promotion | Ending | Proposals
+Event = Trial | Evaluation | Pause | Promotion | Ending | Asked | Proposals
 _KINDS: dict[str, type[Event]] = {
     "trial": Trial,
     "evaluation": Evaluation,
     "pause": Pause,
     "promotion": Promotion,
     "ending": Ending,
+    "asked": Asked,
     "proposals": Proposals,
 }
 
@@ -243,6 +258,18 @@ class Record:
             return self.ending.train_seconds + self.ending.eval_seconds
         return self.evaluations[-1].seconds if self.evaluations else 0.0
 
+    @property
+    def seconds_per_sample(self) -> float:
+        """Of training and evaluation so far; NaN before the first evaluation."""
+        last = self.evaluations[-1] if self.evaluations else None
+        return last.seconds / last.point if last is not None and last.seconds > 0 else math.nan
+
+    def not_called_again(self) -> Ending:
+        """Return the ending of a trial that still waits at a rung when its phase ends."""
+        assert self.pause is not None
+        reason = f"{self.pause.reason}; not called again"
+        return Ending(self.trial.trial_id, "stopped", reason, **self.pause.vitals)
+
     def loss_at(self, point: int) -> float | None:
         """The best validation loss up to ``point``; None where it wasn't reached.
 
@@ -274,7 +301,7 @@ class History:
         A trial that is resumed from a checkpoint may deliver an evaluation twice, and one that
         was given up may still send something: the first delivery and the first ending count.
         """
-        if isinstance(event, Proposals):
+        if isinstance(event, Asked | Proposals):
             return True
         if isinstance(event, Trial):
             is_new = event.trial_id not in self._records

@@ -10,7 +10,8 @@ from typing import Any
 
 from benchmarks.search.methods import METHODS
 from benchmarks.search.peer import Trace
-from benchmarks.search.tasks import DEVELOPMENT, Task, load_task
+from benchmarks.search.suite import DEVELOPMENT, load_task
+from benchmarks.search.tasks import Task
 
 STEPS = 64
 

@@ -13,10 +13,13 @@ Run = Callable[[Task, int, int, float], Trace]
 """(task, seed, workers, seconds) to what came out."""
 
 
-def _sieve(with_prior: bool) -> Run:
-    from benchmarks.search.sieve import run_sieve
+def _sieve(**more: Any) -> Callable[[], Run]:
+    def load() -> Run:
+        from benchmarks.search.sieve import run_sieve
 
-    return partial(run_sieve, with_prior=with_prior)
+        return partial(run_sieve, **more)
+
+    return load
 
 
 def _peer(make: Callable[[Task, int], Peer]) -> Run:
@@ -36,8 +39,9 @@ def _named(module: str, name: str, **more: Any) -> Callable[[], Run]:
 
 
 METHODS: dict[str, Callable[[], Run]] = {
-    "sieve": lambda: _sieve(False),
-    "sieve_prior": lambda: _sieve(True),
+    "sieve": _sieve(),
+    "sieve_prior": _sieve(with_prior=True),
+    "sieve_tpe": _sieve(searcher="tpe"),
     "random": _named("full_peers", "RandomSearch"),
     "hyperopt_tpe": _named("full_peers", "HyperoptTpe"),
     "optuna_tpe": _named("optuna_peers", "optuna_tpe"),

@@ -7,6 +7,8 @@ beyond the range's end.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,8 @@ from search.space import Config, Float, Space
 FIDELITIES = 50
 RUNGS = (1, 3, 9, 27, 50)
 WIDTH = 5
+
+Curve = Callable[[Config], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,65 @@ class Blooming:
         return result
 
 
+@dataclass(frozen=True)
+class Decade:
+    """A bowl in five dimensions whose optimum lies a decade beyond the first one's range.
+
+    Attributes:
+        seed: Of the place, the noise and the speeds.
+    """
+
+    seed: int
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """The optimum; the first coordinate in decades above the range's lower end."""
+        drawn = np.random.default_rng([self.seed, 1])
+        beyond = 4.0 if drawn.random() < 0.5 else -1.0
+        return np.array([beyond, *drawn.random(WIDTH - 1)])
+
+    def curve(self, config: Config) -> NDArray[np.float64]:
+        """Return the losses at fidelity 1 … 50."""
+        away = [math.log10(float(config["x0"])) + 4.0]
+        away += [float(config[f"x{n}"]) for n in range(1, WIDTH)]
+        scaled = (np.array(away) - self.centre) / np.array([2.0, *[1.0] * (WIDTH - 1)])
+        final = 0.1 + float((scaled**2).sum()) ** 0.5
+        own = np.random.default_rng([self.seed, *(int(abs(x) * 2**31) for x in away)])
+        time = np.arange(1, FIDELITIES + 1) / FIDELITIES
+        noise = 0.01 * own.standard_normal(FIDELITIES)
+        fall = np.exp(-own.uniform(5.0, 15.0) * time)
+        result: NDArray[np.float64] = final + fall + noise
+        return result
+
+
 def blooming_task(seed: int) -> Task:
     """Return the planted task with late bloomers of a seed."""
-    world = Blooming(seed)
     space = Space([Float(name=f"x{n}", low=0.0, high=1.0) for n in range(WIDTH)])
+    return _planted(f"bloom:{seed}", space, Blooming(seed).curve)
+
+
+def decade_task(seed: int) -> Task:
+    """Return the planted task whose optimum lies outside of the first range."""
+    first = Float(name="x0", low=1e-4, high=1e-1, log=True, limits=(1e-9, 1e4))
+    rest = [Float(name=f"x{n}", low=0.0, high=1.0) for n in range(1, WIDTH)]
+    return _planted(f"decade:{seed}", Space([first, *rest]), Decade(seed).curve)
+
+
+def _planted(name: str, space: Space, curve: Curve) -> Task:
     points = np.random.default_rng(0).random((4000, WIDTH))
-    finals = np.sort([world.curve(space.from_unit(point))[-1] for point in points])
+    finals = np.sort([curve(space.from_unit(point))[-1] for point in points])
     best, median = finals[0], float(np.median(finals))
     return Task(
-        name=f"bloom:{seed}",
+        name=name,
         space=space,
         rungs=RUNGS,
         mean_full_seconds=float(FIDELITIES),
-        curve=world.curve,
+        curve=curve,
         seconds=lambda _, done, until: float(until - done),
         regret=lambda loss: (loss - best) / (median - best),
         prior=None,
         row=None,
     )
+
+
+PLANTED = {"bloom": blooming_task, "decade": decade_task}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 from benchmarks.search.peer import MAX_REJECTED, Trace
 from benchmarks.search.tasks import FACTOR, Task
 from search.execution.simulator import Happening, Simulator
 from search.space import Config
 from search.strategy.budget import Ladder
-from search.strategy.coarse import CoarsePhase
-from search.strategy.fine import FinePhase, first_proposals
-from search.strategy.narrow import gather_evidence, narrow, widened
-from search.study import Study
+from search.strategy.method import Method
+from search.study import FineSection, Study
 from search.task import Default
 from search.trials import Ending, Evaluation, Trial
 
@@ -36,7 +35,8 @@ class SurrogateWorld:
         done, point = (0, *trial.points)[number - 1 : number + 1]
         loss = float(self._task.curve(trial.config)[point - 1])
         seconds = self._task.seconds(trial.config, done, point)
-        measured = Evaluation(trial.trial_id, number, point, point, loss, loss, 0, 0, 0, seconds)
+        spent = self._task.seconds(trial.config, 0, point)
+        measured = Evaluation(trial.trial_id, number, point, point, loss, loss, 0, 0, 0, spent)
         return seconds, measured
 
     def _was_given(self, trial: Trial) -> bool:
@@ -76,7 +76,13 @@ class _Recorder:
 
 
 def run_sieve(
-    task: Task, seed: int, num_workers: int, seconds: float, *, with_prior: bool = False
+    task: Task,
+    seed: int,
+    num_workers: int,
+    seconds: float,
+    *,
+    with_prior: bool = False,
+    searcher: Literal["gp", "tpe"] = "gp",
 ) -> Trace:
     """Run coarse, narrow and fine on a task.
 
@@ -86,26 +92,19 @@ def run_sieve(
         num_workers: Trials at a time.
         seconds: The budget, in simulated wall time.
         with_prior: Begin with the task's published default, as a run on Ray does.
+        searcher: Who proposes in fine.
     """
-    study, ladder = Study(), Ladder(task.rungs, FACTOR, spacing=task.rungs[-1])
+    ladder = Ladder(task.rungs, FACTOR, spacing=task.rungs[-1])
     defaults = [Default(task.prior, "prior")] if with_prior and task.prior else []
+    study = Study(seed=seed, time_budget=seconds, fine=FineSection(searcher=searcher))
+    method = Method(study, task.space, defaults, ladder, slots=num_workers)
     recorder, began = _Recorder(task.rungs), time.process_time()
     simulator = Simulator(SurrogateWorld(task), num_workers, recorder)
-    coarse = CoarsePhase(task.space, defaults, ladder, num_trials=None, seed=seed)
+    coarse = method.coarse()
     simulator.run(coarse, study.coarse.share * seconds)
-    share = study.narrow.survivors
-    evidence = gather_evidence(task.space, coarse.history, ladder, share=share, seed=seed)
-    focus = narrow(task.space, evidence)[0] if evidence.survivors else task.space
-    fine = FinePhase(
-        widened(task.space, focus),
-        focus,
-        first_proposals(coarse.history, ladder),
-        coarse.history,
-        ladder,
-        num_trials=None,
-        slots=num_workers,
-        seed=seed,
-    )
+    narrowed = method.narrow(coarse.history)
+    focus = narrowed.focus if narrowed is not None else task.space
+    fine = method.fine(focus, coarse.history)
     simulator.run(fine, seconds)
     recorder.trace.cpu_seconds = time.process_time() - began
     return recorder.trace

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,16 +18,6 @@ import numpy as np
 from search.errors import StudyError
 from search.space import Config, Dimension, Float, Integer, Space
 
-DEVELOPMENT = (
-    "lcb:167149",
-    "lcb:34539",
-    "lcb:167184",
-    "lcb:189905",
-    "ts:0",
-    "ts:1",
-    "xgb:1475",
-    "xgb:41138",
-)
 FACTOR = 3
 
 
@@ -64,9 +53,8 @@ class Task:
         return self.regret(float(self.curve(config)[-1]))
 
 
-@cache
-def load_task(name: str) -> Task:
-    """Return a task by its name.
+def surrogate_task(name: str) -> Task:
+    """Return a task of the surrogates by its name.
 
     Raises:
         StudyError: SIEVE_BENCH names no folder with the surrogates, or the task is unknown.

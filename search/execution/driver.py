@@ -18,6 +18,7 @@ from search.rundir import RunDir
 from search.strategy.asha import CONTINUE, Decision
 from search.strategy.phase import PhaseStrategy
 from search.trials import (
+    Asked,
     Ending,
     Evaluation,
     Event,
@@ -167,10 +168,12 @@ class PhaseDriver:
     def _think(self, wait_s: float) -> None:
         """Put the phase's question to the thinker, and take up the answer when there is one."""
         if self._answer is None:
-            question = self.strategy.question()
-            self._answer = self._thinker.submit(question) if question is not None else None
-        if self._answer is None:
-            return
+            asked = self.strategy.wants()
+            if asked is not None:
+                self._apply(asked)
+            if self.strategy.question is None:
+                return
+            self._answer = self._thinker.submit(self.strategy.question)
         try:
             proposals = self._answer.result(timeout=wait_s)
         except NotYet:
@@ -184,10 +187,7 @@ class PhaseDriver:
         if self.interrupted:
             return
         for record in self.strategy.history.paused:
-            assert record.pause is not None
-            reason = f"{record.pause.reason}; not called again"
-            ending = Ending(record.trial.trial_id, "stopped", reason, **record.pause.vitals)
-            self._apply(ending)
+            self._apply(record.not_called_again())
 
     def report(self, trial_id: str, events: str) -> Decision:
         """Take in what a trial sent, and decide on it.
@@ -252,9 +252,14 @@ class PhaseDriver:
 
     def _explain(self, event: Event, decision: Decision, at: float) -> None:
         """Write a decision into the journal: a trial's at a rung, or its call from a pause."""
+        if isinstance(event, Asked):
+            return
+        if isinstance(event, Proposals):
+            self._explain_changes(event, at)
+            return
         if isinstance(event, Promotion):
             decision = Decision("continue", event.reason, {"samples": event.rung})
-        if decision.reason and not isinstance(event, Proposals):
+        if decision.reason:
             self._run.journal(
                 self.strategy.phase,
                 "promote" if decision.action == "continue" else decision.action,
@@ -262,6 +267,14 @@ class PhaseDriver:
                 elapsed=at,
                 **decision.numbers,
             )
+
+    def _explain_changes(self, proposals: Proposals, at: float) -> None:
+        """Write changes of the space into the journal."""
+        phase = self.strategy.phase
+        for change in proposals.changes:
+            text = f"{change['dimension']}: {change['why']}"
+            self._run.journal(phase, change["change"], text, elapsed=at, after=change["after"])
+            self._observer.message(text, phase, time.time())
 
     def _observe(self, event: Event) -> None:
         at, observer, history = time.time(), self._observer, self.strategy.history

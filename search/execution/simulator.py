@@ -44,41 +44,56 @@ class Simulator:
         world: What trainings say.
         num_workers: Trials at a time.
         listen: Told each event.
+        now: The time to begin with, in seconds.
+
+    Attributes:
+        now: Simulated seconds.
     """
 
     def __init__(
-        self, world: World, num_workers: int, listen: Callable[[Happening], None] | None = None
+        self,
+        world: World,
+        num_workers: int,
+        listen: Callable[[Happening], None] | None = None,
+        *,
+        now: float = 0.0,
     ) -> None:
-        self.now = 0.0
+        self.now = now
         self._world = world
         self._num_workers = num_workers
         self._listen = listen
 
-    def run(self, phase: PhaseStrategy, until: float) -> None:
+    def run(self, phase: PhaseStrategy, until: float | Callable[[], float]) -> None:
         """Run a phase until it is exhausted, or its time is up.
 
         Args:
             phase: The phase, fresh or restored.
-            until: Simulated seconds; what runs then is stopped.
+            until: Simulated seconds; what runs then is stopped. A function is asked again and
+                again.
         """
+        ends_at = until if callable(until) else lambda: until
         self._phase = phase
         self._queue: list[tuple[float, int, str, Evaluation | Ending]] = []
         self._number = 0
         self._fill()
-        while self._queue and self._queue[0][0] <= until:
+        while self._queue and (self._queue[0][0] <= ends_at() or not phase.has_enough):
             self.now, _, trial_id, event = heapq.heappop(self._queue)
             self._take(trial_id, event)
             self._fill()
-        self.now = max(self.now, until) if self._queue else self.now
-        for record in phase.history.unended:
+        self.now = max(self.now, ends_at()) if self._queue else self.now
+        for record in phase.history.running:
             self._apply(Ending(record.trial.trial_id, "stopped", "the phase's time is up"))
+        for record in phase.history.paused:
+            self._apply(record.not_called_again())
 
     def _fill(self) -> None:
         """Give the free workers something to do."""
         while len(self._phase.running) < self._num_workers:
-            question = self._phase.question()
-            if question is not None:
-                self._apply(question())
+            asked = self._phase.wants()
+            if asked is not None:
+                self._apply(asked)
+            if self._phase.question is not None:
+                self._apply(self._phase.question())
             job = self._phase.ask()
             if job is None:
                 return

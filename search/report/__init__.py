@@ -4,8 +4,17 @@
 """
 
 from search.report.console import Display, make_display
+from search.report.forecast import print_plan, print_rehearsals
 from search.report.html import write_report
 from search.report.progress import Progress
 from search.report.summary import print_summary
 
-__all__ = ["Display", "Progress", "make_display", "print_summary", "write_report"]
+__all__ = [
+    "Display",
+    "Progress",
+    "make_display",
+    "print_plan",
+    "print_rehearsals",
+    "print_summary",
+    "write_report",
+]

@@ -10,23 +10,28 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from search.space import Config, Space
 from search.strategy.budget import Ladder
-from search.strategy.ranking import observations_of, rank_records
+from search.strategy.change import Change
+from search.strategy.groups import Group, hold_config
+from search.strategy.living import NUM_BEST, LivingSpace
+from search.strategy.ranking import best_config, observations_of, rank_records
 from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.searchers import SEARCHERS, Question
-from search.trials import History, Promotion, Proposals, Trial
+from search.trials import Asked, History, Promotion, Proposals, Trial
 
 MIN_OBSERVATIONS = 8
 """Fewer don't tell a model more than chance does."""
 NUM_FIRST = 3
 RANDOM_SHARE = 0.15
 """Of the proposals, drawn at random whatever the model says."""
-MIN_BATCH = 6
+MIN_BATCH, MAX_BATCH = 6, 500
+BATCHES_PER_GROUP = 2
 FOCUS_SHARE = 0.5
 """Of the random proposals, drawn from the narrowed space."""
 
@@ -49,8 +54,14 @@ class FinePhase(SearchPhase):
         num_trials: Limit of the number of trials; None: no limit.
         searcher: Who proposes: a key of :data:`~search.strategy.searchers.SEARCHERS`.
         slots: Trials at a time; a batch of proposals is as large.
+        is_living: Whether evidence may change the space.
+        groups: Search these groups of dimensions one after the other; none: all together.
+        by_time: Time is what is scarce, so that slow configurations must be worth it.
         seed: Seeds proposals and trainings.
         max_run_seconds: Stop a trial whose full run would take longer.
+
+    Attributes:
+        living: The space, as evidence changes it.
     """
 
     def __init__(
@@ -64,6 +75,9 @@ class FinePhase(SearchPhase):
         num_trials: int | None,
         searcher: str = "gp",
         slots: int = 1,
+        is_living: bool = True,
+        groups: Sequence[Group] = (),
+        by_time: bool = False,
         seed: int,
         max_run_seconds: float = math.inf,
     ) -> None:
@@ -77,22 +91,28 @@ class FinePhase(SearchPhase):
             seed=seed + 1,
             max_run_seconds=max_run_seconds,
         )
-        self._focus = focus
-        self._coarse = observations_of(coarse, ladder.coarse)
+        self.living = LivingSpace(space, focus)
+        self.seen.extend(observations_of(coarse, ladder.coarse))
+        self._is_living = is_living
+        self._groups = groups
+        self._by_time = by_time
         self._searcher = searcher
-        self._batch = max(MIN_BATCH, slots)
+        self._batch = min(max(MIN_BATCH, slots), MAX_BATCH)
         self._stock: deque[Config] = deque()
         self._state: tuple[float, ...] = ()
         self._num_answers = 0
-        self._is_asked = False
+        self._question: Callable[[], Proposals] | None = None
 
     def propose(self, number: int) -> Proposal:
         """Return what the model proposed, or a random point."""
         generator = np.random.default_rng([self.seed, number])
         if self._stock and generator.random() >= RANDOM_SHARE:
             return self._stock[0], self._searcher
-        space = self._focus if generator.random() < FOCUS_SHARE else self.space
-        return space.from_unit(generator.random(len(space.searched))), "random"
+        in_focus = generator.random() < FOCUS_SHARE
+        space = self.living.focus if in_focus else self.living.whole
+        config = space.from_unit(generator.random(len(space.searched)))
+        best = best_config(self.seen.observations()) if self._group else None
+        return hold_config(self.living.whole, config, best, self._group), "random"
 
     def started(self, event: Trial | Promotion) -> None:
         """Take a proposal that is tried from the stock."""
@@ -100,32 +120,57 @@ class FinePhase(SearchPhase):
         if isinstance(event, Trial) and event.source == self._searcher and self._stock:
             self._stock.popleft()
 
-    def question(self) -> Callable[[], Proposals] | None:
+    def wants(self) -> Asked | None:
         """Ask the model for a batch when two thirds of the last one are used up.
 
         The rest bridges the time of thinking: what is tried, and in which order, then doesn't
         depend on when the answer comes.
         """
-        known = len(self._coarse) + len(self.seen)
         is_stocked = len(self._stock) > self._batch // 3
-        if self._is_asked or is_stocked or known < MIN_OBSERVATIONS or not self.space.searched:
+        too_early = len(self.seen) < MIN_OBSERVATIONS or not self.space.searched
+        if self._question is not None or is_stocked or too_early:
             return None
-        self._is_asked = True
+        return Asked(self._num_answers)
+
+    @property
+    def question(self) -> Callable[[], Proposals] | None:
+        """What the model was asked and hasn't answered yet."""
+        return self._question
+
+    def ask_model(self) -> None:
+        """Put a question that rests on what is known now."""
+        changes = self.living.reconsider(self.seen.best(NUM_BEST)) if self._is_living else []
+        living = LivingSpace(self.living.whole, self.living.focus)
+        living.apply(changes)
         question = Question(
-            space=self.space,
-            focus=self._focus,
-            observations=(*self._coarse, *self.seen),
+            space=living.whole,
+            focus=living.focus,
+            observations=tuple(self.seen.observations()),
             rungs=self.ladder.rungs,
             num=self._batch,
             running=(*(trial.config for trial in self.running.values()), *self._stock),
-            state=self._state,
+            state=() if changes else self._state,
             seed=(self.seed, self._num_answers),
+            group=self._group,
+            by_time=self._by_time,
         )
-        return partial(SEARCHERS[self._searcher], question)
+        self._question = partial(_answer, self._searcher, question, changes)
+
+    @property
+    def _group(self) -> Group | None:
+        """The group whose turn it is."""
+        turn = self._num_answers // BATCHES_PER_GROUP
+        return self._groups[turn % len(self._groups)] if self._groups else None
 
     def take(self, proposals: Proposals) -> None:
-        """Take up the model's batch."""
+        """Take up the model's batch, and the space that it was proposed from."""
+        self.living.apply([Change(**change) for change in proposals.changes])
         self._stock.extend(proposals.configs)
         self._state = proposals.state
         self._num_answers += 1
-        self._is_asked = False
+        self._question = None
+
+
+def _answer(searcher: str, question: Question, changes: list[Change]) -> Proposals:
+    answer = SEARCHERS[searcher](question)
+    return replace(answer, changes=tuple(change.to_json() for change in changes))

@@ -132,7 +132,8 @@ class Posterior:
     @property
     def sd(self) -> Array:
         """Standard deviations of the function, shape (m,)."""
-        return np.sqrt(np.maximum(self._variance, 1e-12))
+        result: Array = np.sqrt(np.maximum(self._variance, 1e-12))
+        return result
 
     def believe(self, number: int) -> None:
         """Believe that point ``number`` comes out as expected."""
@@ -142,6 +143,19 @@ class Posterior:
         update = covariance / math.sqrt(max(self._variance[number], 0.0) + noise)
         self._known = np.vstack([self._known, update])
         self._variance = self._variance - update**2
+
+    def draw(self, number: int, generator: np.random.Generator) -> Array:
+        """Return draws of the function at the points, shape (number, m)."""
+        if number <= 0:
+            return np.empty((0, len(self._points)))
+        covariance = self._process._kernel(self._points, self._points)
+        covariance -= self._known.T @ self._known
+        covariance[np.diag_indices_from(covariance)] += 1e-6 * self._process.variance
+        factor = cholesky(covariance, lower=True)
+        result: Array = (
+            self.mean + generator.standard_normal((number, len(self._points))) @ factor.T
+        )
+        return result
 
 
 def fit(

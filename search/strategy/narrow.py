@@ -11,23 +11,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import hypergeom
 
 from search.space import Choice, Dimension, Float, Integer, Space, Value
 from search.strategy.budget import Ladder
+from search.strategy.change import Change
+from search.strategy.edges import at_edge, stretch
 from search.strategy.importance import Importance, measure_importance
 from search.strategy.ranking import rank_records
 from search.trials import History, Record
 
 MIN_SURVIVORS = 5
-EDGE = 0.1
-"""The outer tenth of a range, in its own scale."""
-WIDEN = 0.25
-"""Of the range's scaled width, added where the best lie at an edge."""
 MARGIN = 0.2
 """Of the range's scaled width, kept on both sides of the survivors."""
 CHANCE = 0.05
@@ -35,31 +32,6 @@ UNIMPORTANT = 0.02
 """A dimension is fixed when even the upper end of its importance's interval is below this."""
 SHORT_COST = 1 / 9
 """Coarse runs at or below this share of a full run saw "much fewer steps"."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """What became of one dimension, and why.
-
-    Attributes:
-        dimension: Its name.
-        change: ``kept``, ``narrowed``, ``widened``, ``reopened`` or ``fixed``.
-        before: Its JSON in the coarse space.
-        after: Its JSON in the fine space.
-        why: In words.
-        numbers: The evidence.
-    """
-
-    dimension: str
-    change: str
-    before: dict[str, Any]
-    after: dict[str, Any]
-    why: str
-    numbers: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -122,7 +94,7 @@ def narrow(space: Space, evidence: Evidence) -> tuple[Space, list[Change]]:
         if dimension.name not in narrowed:
             parent = ", ".join(f"{p} in {list(v)}" for p, v in dimension.when.items())
             changes.append(
-                _change(dimension, None, "narrowed", f"only goes with {parent}, dropped")
+                Change.of(dimension, None, "narrowed", f"only goes with {parent}, dropped")
             )
             continue
         after, change = _one(dimension, evidence)
@@ -154,13 +126,6 @@ class _Fix:
     value: Value
 
 
-def _change(
-    before: Dimension, after: Dimension | None, change: str, why: str, **numbers: Any
-) -> Change:
-    later = {} if after is None else after.to_json()
-    return Change(before.name, change, before.to_json(), later, why, numbers)
-
-
 def _one(dimension: Dimension, evidence: Evidence) -> tuple[Dimension | _Fix, Change]:
     if dimension.reopen:
         return _widened_or(dimension, evidence, _reopened(dimension))
@@ -173,12 +138,12 @@ def _one(dimension: Dimension, evidence: Evidence) -> tuple[Dimension | _Fix, Ch
         return _learning_rate(dimension, evidence)
     if isinstance(dimension, Float | Integer):
         return _widened_or(dimension, evidence, _range(dimension, evidence))
-    return dimension, _change(dimension, dimension, "kept", "nothing speaks against it")
+    return dimension, Change.of(dimension, dimension, "kept", "nothing speaks against it")
 
 
 def _reopened(dimension: Dimension) -> tuple[Dimension, Change]:
     why = "its best value on a subsample doesn't transfer to all the data: searched in full again"
-    return dimension, _change(dimension, dimension, "reopened", why)
+    return dimension, Change.of(dimension, dimension, "reopened", why)
 
 
 def _fixed(dimension: Dimension, evidence: Evidence) -> tuple[_Fix, Change] | None:
@@ -192,7 +157,7 @@ def _fixed(dimension: Dimension, evidence: Evidence) -> tuple[_Fix, Change] | No
         f"explains {measured.value:.1%} of the ranking (90 % interval {measured.low:.1%} to "
         f"{measured.high:.1%}), below {UNIMPORTANT:.0%}: fixed at the survivors' {value}"
     )
-    change = _change(
+    change = Change.of(
         dimension,
         None,
         "fixed",
@@ -216,7 +181,7 @@ def _choice(dimension: Choice, evidence: Evidence) -> tuple[Dimension, Change]:
     tried = evidence.values(dimension.name, survivors=False)
     best = evidence.values(dimension.name, survivors=True)
     if not best:
-        return dimension, _change(dimension, dimension, "kept", "no survivor used it")
+        return dimension, Change.of(dimension, dimension, "kept", "no survivor used it")
     chances = {
         str(value): float(hypergeom.pmf(0, len(tried), tried.count(value), len(best)))
         for value in dimension.values
@@ -225,11 +190,11 @@ def _choice(dimension: Choice, evidence: Evidence) -> tuple[Dimension, Change]:
     kept = tuple(v for v in dimension.values if chances.get(str(v), 1.0) >= CHANCE)
     if len(kept) == len(dimension.values):
         why = "every value survived, or was tried too seldom to drop it"
-        return dimension, _change(dimension, dimension, "kept", why, chances=chances)
+        return dimension, Change.of(dimension, dimension, "kept", why, chances=chances)
     dropped = ", ".join(str(v) for v in dimension.values if v not in kept)
     why = f"{dropped}: none among {len(best)} survivors, which chance explains in < {CHANCE:.0%}"
     after = replace(dimension, values=kept)
-    return after, _change(dimension, after, "narrowed", why, chances=chances)
+    return after, Change.of(dimension, after, "narrowed", why, chances=chances)
 
 
 def failure_boundary(dimension: Float, evidence: Evidence) -> float | None:
@@ -255,14 +220,14 @@ def _learning_rate(dimension: Float, evidence: Evidence) -> tuple[Dimension, Cha
     rates = [float(v) for v in evidence.values(dimension.name, survivors=True)]
     if not rates:
         why = "no survivor used it: kept as it was"
-        return dimension, _change(dimension, dimension, "kept", why)
+        return dimension, Change.of(dimension, dimension, "kept", why)
     down, up = (6.0, 1.5) if evidence.cost <= SHORT_COST else (3.0, 3.0)
     low, high = min(rates) / down, max(rates) * up
     boundary = failure_boundary(dimension, evidence)
     if boundary is not None:
         high = min(high, boundary)
-    low = low if _at_edge(dimension, rates, "low") else max(low, dimension.low)
-    high = high if _at_edge(dimension, rates, "high") else min(high, dimension.high)
+    low = low if at_edge(dimension, rates, "low") else max(low, dimension.low)
+    high = high if at_edge(dimension, rates, "high") else min(high, dimension.high)
     after = dimension.with_range(low, high)
     outside = after.low < dimension.low or after.high > dimension.high
     why = f"{len(rates)} survivors in [{min(rates):.3g}, {max(rates):.3g}]: /{down:g} to x{up:g}"
@@ -272,14 +237,7 @@ def _learning_rate(dimension: Float, evidence: Evidence) -> tuple[Dimension, Cha
         why += "; the best lie at the edge, so it reaches beyond the old range"
     same = (after.low, after.high) == (dimension.low, dimension.high)
     change = "widened" if outside else "kept" if same else "narrowed"
-    return after, _change(dimension, after, change, why, rates=rates, boundary=boundary)
-
-
-def _at_edge(dimension: Float | Integer, values: Sequence[Value], side: str) -> bool:
-    """Say whether at least half of the values lie in the outer tenth on that side."""
-    units = [dimension.to_unit(value) for value in values]
-    at = [u <= EDGE if side == "low" else u >= 1 - EDGE for u in units]
-    return bool(at) and 2 * sum(at) >= len(at)
+    return after, Change.of(dimension, after, change, why, rates=rates, boundary=boundary)
 
 
 def _range(dimension: Float | Integer, evidence: Evidence) -> tuple[Dimension, Change]:
@@ -287,16 +245,16 @@ def _range(dimension: Float | Integer, evidence: Evidence) -> tuple[Dimension, C
     units = [dimension.to_unit(value) for value in values]
     if len(units) < MIN_SURVIVORS:
         why = f"only {len(units)} survivors use it: kept as it was"
-        return dimension, _change(dimension, dimension, "kept", why)
+        return dimension, Change.of(dimension, dimension, "kept", why)
     low = dimension.from_unit(max(0.0, min(units) - MARGIN))
     high = dimension.from_unit(min(1.0, max(units) + MARGIN))
     if (low, high) == (dimension.low, dimension.high) or not low < high:
         spread = "spread over the whole range" if low < high else f"all lie at {low}"
         why = f"the survivors {spread}: kept as it was"
-        return dimension, _change(dimension, dimension, "kept", why)
+        return dimension, Change.of(dimension, dimension, "kept", why)
     after = replace(dimension, low=low, high=high)  # type: ignore[arg-type]
     why = f"{len(units)} survivors between {min(values)} and {max(values)}, a margin kept"
-    return after, _change(dimension, after, "narrowed", why, survivors=values)
+    return after, Change.of(dimension, after, "narrowed", why, survivors=values)
 
 
 def _widened_or(
@@ -308,25 +266,11 @@ def _widened_or(
     values = evidence.values(dimension.name, survivors=True)
     if len(values) < MIN_SURVIVORS:
         return otherwise
-    low, high = dimension.low, dimension.high
-    if _at_edge(dimension, values, "low"):
-        low = _beyond(dimension, -WIDEN)
-    if _at_edge(dimension, values, "high"):
-        high = _beyond(dimension, 1 + WIDEN)
-    after = dimension.with_range(low, high)
+    after = stretch(dimension, values)
     if (after.low, after.high) == (dimension.low, dimension.high):
         return otherwise
     why = f"at least half of {len(values)} survivors lie in the outer tenth: widened"
-    return after, _change(dimension, after, "widened", why, survivors=values)
-
-
-def _beyond(dimension: Float, unit: float) -> float:
-    """Return the value at ``unit``, which may lie outside of [0, 1]."""
-    if not dimension.log:
-        return dimension.low + unit * (dimension.high - dimension.low)
-    return math.exp(
-        math.log(dimension.low) + unit * (math.log(dimension.high) - math.log(dimension.low))
-    )
+    return after, Change.of(dimension, after, "widened", why, survivors=values)
 
 
 def summarise(changes: Sequence[Change]) -> str:

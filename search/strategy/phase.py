@@ -15,6 +15,7 @@ import numpy as np
 from search.strategy.asha import CONTINUE, Decision
 from search.strategy.budget import Ladder
 from search.trials import (
+    Asked,
     Ending,
     Evaluation,
     Event,
@@ -55,11 +56,16 @@ class PhaseStrategy(ABC):
         None: nothing now; more may come when running trials have reported.
         """
 
-    def question(self) -> Callable[[], Proposals] | None:
-        """Return what is to be thought about beside the training; None: nothing now.
+    def wants(self) -> Asked | None:
+        """Return that a model should be asked, to be applied as an event; None: not now."""
+        return None
 
-        The answer is to be applied as an event. It follows from what is known at the moment of
-        the question, so that it may be worked out in a thread of its own.
+    @property
+    def question(self) -> Callable[[], Proposals] | None:
+        """What is to be thought about beside the training; None: nothing.
+
+        The answer is to be applied as an event. It follows from what was known when the question
+        was asked, so that it may be worked out in a thread of its own, and again after a crash.
         """
         return None
 
@@ -73,7 +79,9 @@ class PhaseStrategy(ABC):
             return CONTINUE
         if isinstance(event, Evaluation):
             return self._decide(event)
-        if isinstance(event, Proposals):
+        if isinstance(event, Asked):
+            self.ask_model()
+        elif isinstance(event, Proposals):
             self.take(event)
         else:
             self._move(event)
@@ -102,6 +110,9 @@ class PhaseStrategy(ABC):
     def decide(self, record: Record, evaluation: Evaluation) -> Decision:  # noqa: ARG002
         """Decide on a running trial after a new evaluation; by default it goes on."""
         return CONTINUE
+
+    def ask_model(self) -> None:  # noqa: B027 - few have one
+        """Put the question."""
 
     def take(self, proposals: Proposals) -> None:  # noqa: B027 - few have a use for it
         """Take up the answer to a question."""

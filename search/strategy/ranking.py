@@ -18,11 +18,13 @@ class Observation:
         config: The configuration.
         samples: The rung, in training samples.
         loss: Infinite when it failed.
+        seconds_per_sample: Of training and evaluation; NaN where it isn't known.
     """
 
     config: Config
     samples: int
     loss: float
+    seconds_per_sample: float = math.nan
 
 
 def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Observation]:
@@ -35,11 +37,18 @@ def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[O
         for rung in reached:
             losses = [e.validation_loss for e in record.evaluations if e.point <= rung]
             loss = min(loss for loss in losses if math.isfinite(loss))
-            found.append(Observation(config, rung, loss))
+            found.append(Observation(config, rung, loss, record.seconds_per_sample))
         failed = record.ending is not None and record.ending.status == "failed"
         if failed and len(reached) < len(rungs):
             found.append(Observation(config, rungs[len(reached)], math.inf))
     return found
+
+
+def best_config(observations: Iterable[Observation]) -> Config | None:
+    """Return the configuration with the lowest loss at the highest rung; None without any."""
+    finite = [each for each in observations if math.isfinite(each.loss)]
+    best = min(finite, key=lambda each: (-each.samples, each.loss), default=None)
+    return None if best is None else best.config
 
 
 def rank_records(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Record]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from search.space import Config, Space
 from search.strategy.asha import CONTINUE, Asha, Decision
 from search.strategy.budget import Ladder
+from search.strategy.memory import Memory
 from search.strategy.phase import PhaseStrategy, trial_seed
 from search.strategy.ranking import Observation
 from search.strategy.second_look import Curves, SecondLook
@@ -35,7 +36,7 @@ class SearchPhase(PhaseStrategy):
         max_run_seconds: Stop a trial whose full run would take longer.
 
     Attributes:
-        seen: What rungs have told, in the order in which they did.
+        seen: What rungs have told.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class SearchPhase(PhaseStrategy):
         self.space = space
         self.rungs = rungs
         self.seed = seed
-        self.seen: list[Observation] = []
+        self.seen = Memory()
         self._given = list(given)
         # Where all is fixed there is but one configuration beside the given ones.
         self._limit = num_trials if space.searched else len(self._given) or 1
@@ -128,7 +129,8 @@ class SearchPhase(PhaseStrategy):
 
     def _at_rung(self, record: Record, point: int) -> Decision:
         trial_id = record.trial.trial_id
-        self.seen.append(Observation(record.trial.config, point, record.loss))
+        rate = record.seconds_per_sample
+        self.seen.add(Observation(record.trial.config, point, record.loss, rate))
         kind = self._curves[point].kind([each.validation_loss for each in record.evaluations])
         if self._looks.is_looked_at(trial_id):
             self._asha.pass_by(trial_id, point, record.loss)
@@ -159,11 +161,12 @@ class SearchPhase(PhaseStrategy):
             self._looks.end(trial.trial_id, record.loss)
             self._asha.complete(trial.trial_id, reached, record.loss)
             if reached < self.rungs[-1]:
-                self.seen.append(Observation(trial.config, self.rungs[-1], record.loss))
+                rate = record.seconds_per_sample
+                self.seen.add(Observation(trial.config, self.rungs[-1], record.loss, rate))
 
     def _fail(self, record: Record) -> None:
         finite = [e.point for e in record.evaluations if math.isfinite(e.validation_loss)]
         self._looks.end(record.trial.trial_id, math.inf)
         missed = self._asha.fail(record.trial.trial_id, max(finite, default=0))
         if missed is not None:
-            self.seen.append(Observation(record.trial.config, missed, math.inf))
+            self.seen.add(Observation(record.trial.config, missed, math.inf))

@@ -10,9 +10,9 @@ import numpy as np
 
 from search.space import Config, Space
 from search.strategy import tpe
-from search.strategy.gp import Hyperparameters
-from search.strategy.ranking import Observation
-from search.strategy.surrogate import Surrogate
+from search.strategy.groups import Group, hold_config
+from search.strategy.ranking import Observation, best_config
+from search.strategy.surrogate import Fitted, Surrogate
 from search.trials import Proposals
 
 MIN_AT_RUNG = 20
@@ -36,6 +36,8 @@ class Question:
         running: Configurations whose results aren't known yet.
         state: What the last answer left.
         seed: Of all randomness.
+        group: The dimensions that may vary; None: all.
+        by_time: Time is what is scarce.
     """
 
     space: Space
@@ -46,6 +48,8 @@ class Question:
     running: tuple[Config, ...]
     state: tuple[float, ...]
     seed: tuple[int, ...]
+    group: Group | None = None
+    by_time: bool = False
 
 
 def ask_gp(question: Question) -> Proposals:
@@ -61,12 +65,15 @@ def ask_gp(question: Question) -> Proposals:
         question.observations,
         full=rungs[-1],
         lowest=rungs[0],
-        start=Hyperparameters.unpack(np.array(vector)) if vector else None,
+        start=Fitted.unpack(np.array(vector)) if vector else None,
         refit=refit,
+        by_time=question.by_time,
     )
     generator = np.random.default_rng(question.seed)
-    configs = model.propose(question.num, question.running, generator, question.focus)
-    hyperparameters = tuple(float(each) for each in model.process.hyperparameters.pack())
+    configs = model.propose(
+        question.num, question.running, generator, question.focus, question.group
+    )
+    hyperparameters = tuple(float(each) for each in model.fitted.pack())
     return Proposals(tuple(configs), "gp", (num_seen if refit else fitted_on, *hyperparameters))
 
 
@@ -82,11 +89,13 @@ def ask_tpe(question: Question) -> Proposals:
     median = float(np.median([each.loss for each in known])) if known else 0.0
     believed = [tpe.Observation(config, median) for config in question.running]
     seeds = np.random.SeedSequence(question.seed).generate_state(question.num)
+    best = best_config(question.observations)
     configs: list[Config] = []
     for number, seed in enumerate(seeds):
         observations = [*known, *believed]
         space = question.focus if number % 2 == 0 else question.space
-        configs.append(tpe.suggest(space, observations, seed=int(seed) >> 1))
+        config = tpe.suggest(space, observations, seed=int(seed) >> 1)
+        configs.append(hold_config(question.space, config, best, question.group))
         believed.append(tpe.Observation(configs[-1], median))
     return Proposals(tuple(configs), "tpe")
 

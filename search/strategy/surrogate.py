@@ -1,19 +1,23 @@
-"""Proposals from a Gaussian process over (configuration, fidelity).
+"""Proposals from Gaussian processes of loss, cost and failure.
 
-The process learns from every rung that a trial has reached, not from its last result only, and
-is asked for the expected improvement at the full budget. Proposals come in batches: each believes
-that those before it, and the trials that run, come out as the process expects.
+The process of the loss is one over (configuration, fidelity): it learns from every rung that a
+trial has reached, not from its last result only, and is asked for the expected improvement at the
+full budget. What a configuration costs and how likely it fails weigh in: a region that breaks,
+and one that is slow without being better, don't eat the budget. Proposals come in batches: each
+believes that those before it, and the trials that run, come out as the process expects.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.space import Choice, Config, Space
+from search.space import Config, Space
+from search.strategy.candidates import draw_candidates
 from search.strategy.encoding import Encoding
 from search.strategy.gp import (
     GaussianProcess,
@@ -22,15 +26,51 @@ from search.strategy.gp import (
     fit,
     standardise,
 )
+from search.strategy.groups import Group, hold
 from search.strategy.ranking import Observation
 
 Array = NDArray[np.float64]
 
 MAX_OBSERVATIONS = 400
 """The process sees no more; those of the highest rungs first, then the best."""
-NUM_UNIFORM, NUM_NEAR = 600, 100
+MAX_CONFIGS = 200
+"""Cost and failure are learnt from the last so many configurations."""
 NUM_CENTRES = 6
-NEAR_SD = (0.03, 0.1, 0.25)
+COST_POWER = 0.5
+"""Expected improvement is divided by the cost to this power: 1 is improvement per second, which
+prefers what is cheap so much that it lingers there."""
+SIDE_ITERATIONS = 6
+MAX_BELIEVED = 24
+"""Beyond so many proposals of a batch each is the best of a draw from the posterior (parallel
+Thompson sampling, Kandasamy et al., 2018), which costs the same however many there are."""
+MAX_RUNNING = 64
+"""So many of the running configurations are believed, the last ones."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The hyperparameters of all processes.
+
+    Attributes:
+        loss: Over configuration and fidelity.
+        cost: Over the configuration.
+        failure: Over the configuration.
+    """
+
+    loss: Hyperparameters
+    cost: Hyperparameters
+    failure: Hyperparameters
+
+    def pack(self) -> Array:
+        """Return one vector."""
+        return np.concatenate([self.loss.pack(), self.cost.pack(), self.failure.pack()])
+
+    @classmethod
+    def unpack(cls, vector: Array) -> Fitted:
+        """Read what :meth:`pack` returned."""
+        side = (len(vector) - 1) // 3  # the loss has one lengthscale more, for the fidelity
+        loss, cost, failure = np.split(vector, [side + 1, 2 * side + 1])
+        return cls(*(Hyperparameters.unpack(each) for each in (loss, cost, failure)))
 
 
 class Surrogate:
@@ -43,6 +83,7 @@ class Surrogate:
         lowest: The lowest budget.
         start: Hyperparameters to begin from.
         refit: Look for better ones.
+        by_time: Prefer what is cheap.
     """
 
     def __init__(
@@ -52,13 +93,16 @@ class Surrogate:
         *,
         full: int,
         lowest: int,
-        start: Hyperparameters | None = None,
+        start: Fitted | None = None,
         refit: bool = True,
+        by_time: bool = True,
     ) -> None:
         self.space = space
         self._encoding = Encoding(space)
         self._span = math.log(full / lowest) or 1.0
         self._full = full
+        self._by_time = by_time
+        self._start, self._refit = start, refit or start is None
         kept = _choose(observations)
         self._configs = [each.config for each in kept]
         samples = np.array([each.samples for each in kept], dtype=np.float64)
@@ -66,10 +110,52 @@ class Surrogate:
         values = standardise(np.array([each.loss for each in kept]))
         groups = self._encoding.groups
         groups = np.append(groups, groups.max(initial=-1) + 1)
-        if start is not None and not refit:
-            self.process = GaussianProcess(inputs, values, groups, start)
-        else:
-            self.process = fit(inputs, values, groups, start)
+        self.process = self._fit(inputs, values, groups, start.loss if start else None)
+        self._learn_cost_and_failure(observations)
+
+    def _fit(
+        self,
+        inputs: Array,
+        values: Array,
+        groups: NDArray[np.intp],
+        start: Hyperparameters | None,
+        max_iterations: int = 15,
+    ) -> GaussianProcess:
+        if self._refit and values.any():
+            return fit(inputs, values, groups, start, max_iterations)
+        known = start or Hyperparameters.prior(int(groups.max(initial=-1)) + 1)
+        return GaussianProcess(inputs, values, groups, known)
+
+    def _learn_cost_and_failure(self, observations: Sequence[Observation]) -> None:
+        """Fit the processes of cost, in logarithms around their mean, and of failure, 0 or 1."""
+        rates: dict[int, tuple[Config, float]] = {}
+        fails: dict[int, tuple[Config, float]] = {}
+        for each in reversed(observations):
+            key = id(each.config)
+            if self._by_time and math.isfinite(each.seconds_per_sample):
+                rates.setdefault(key, (each.config, math.log(each.seconds_per_sample)))
+            fails.setdefault(key, (each.config, float(math.isinf(each.loss))))
+        start = self._start
+        costs = self._side_values(list(rates.values()))
+        costs[1][:] -= costs[1].mean() if len(costs[1]) else 0.0
+        self._cost = self._side_model(*costs, start.cost if start else None)
+        failures = self._side_values(list(fails.values()))
+        self._failure = self._side_model(*failures, start.failure if start else None)
+
+    def _side_values(self, pairs: list[tuple[Config, float]]) -> tuple[Array, Array]:
+        inputs = self._encoding.encode([config for config, _ in pairs[:MAX_CONFIGS]])
+        return inputs, np.array([value for _, value in pairs[:MAX_CONFIGS]])
+
+    def _side_model(
+        self, inputs: Array, values: Array, start: Hyperparameters | None
+    ) -> GaussianProcess:
+        return self._fit(inputs, values, self._encoding.groups, start, SIDE_ITERATIONS)
+
+    @property
+    def fitted(self) -> Fitted:
+        """The hyperparameters, to begin from next time."""
+        processes = (self.process, self._cost, self._failure)
+        return Fitted(*(process.hyperparameters for process in processes))
 
     def _with_fidelity(self, columns: Array, samples: Array | None = None) -> Array:
         """Append the fidelity: 1 at the full budget, 0 at the lowest, by its logarithm."""
@@ -81,12 +167,20 @@ class Surrogate:
         """Return mean and standard deviation of the loss at the full budget, standardised."""
         return self.process.predict(self._with_fidelity(self._encoding.encode(configs)))
 
+    def worth(self, columns: Array) -> Array:
+        """Return by what an expected improvement is multiplied: chance of success over cost."""
+        cost = np.exp(self._cost.at(columns).mean)
+        success = 1.0 - np.clip(self._failure.at(columns).mean, 0.0, 1.0)
+        result: Array = success / cost**COST_POWER
+        return result
+
     def propose(
         self,
         num: int,
         running: Sequence[Config],
         generator: np.random.Generator,
         focus: Space | None = None,
+        group: Group | None = None,
     ) -> list[Config]:
         """Return the configurations to try next.
 
@@ -96,47 +190,49 @@ class Surrogate:
             generator: Draws the candidates.
             focus: A narrower space, from which half of the candidates are drawn that lie near to
                 nothing known.
+            group: The dimensions that may vary around the best configuration; None: all.
         """
         different = list({id(config): config for config in self._configs}.values())
         mean, _ = self.predict(different)
         order = np.argsort(mean)[:NUM_CENTRES]
         centres = np.array([self.space.to_unit(different[number]) for number in order])
-        units = self._candidates(centres, generator, focus or self.space)
-        columns = np.vstack(
-            [self._encoding.encode_units(units), self._encoding.encode(list(running))]
-        )
-        posterior = self.process.at(self._with_fidelity(columns))
-        for number in range(len(units), len(columns)):
-            posterior.believe(number)
-        chosen: list[int] = []
-        for _ in range(num):
-            gains = expected_improvement(posterior.mean, posterior.sd, float(mean.min()))
-            gains[[*chosen, *range(len(units), len(columns))]] = -np.inf
-            chosen.append(int(gains.argmax()))
-            posterior.believe(chosen[-1])
+        units = draw_candidates(self.space, focus or self.space, centres, generator)
+        if group is not None:
+            units = hold(self.space, units, different[int(order[0])], group)
+        believed = self._encoding.encode(list(running[-MAX_RUNNING:]))
+        columns = np.vstack([self._encoding.encode_units(units), believed])
+        chosen = self._choose_batch(num, columns, len(units), float(mean.min()), generator)
         return [self.space.from_unit(units[number]) for number in chosen]
 
-    def _candidates(self, centres: Array, generator: np.random.Generator, focus: Space) -> Array:
-        """Return points of the unit cube: uniform ones, and some around each centre."""
-        width = len(self.space.searched)
-        uniform = generator.random((NUM_UNIFORM, width))
-        drawn = generator.random((NUM_UNIFORM // 2, len(focus.searched)))
-        inside = np.array([self.space.to_unit(focus.from_unit(each)) for each in drawn])
-        uniform[: len(inside)] = np.where(np.isnan(inside), uniform[: len(inside)], inside)
-        # What is inactive at a centre may become active beside it.
-        centres = np.where(np.isnan(centres), generator.random(centres.shape), centres)
-        near = np.repeat(np.clip(centres, 0.0, 1.0), NUM_NEAR, axis=0)
-        sd = generator.choice(NEAR_SD, size=(len(near), 1))
-        moved = near + sd * generator.standard_normal(near.shape)
-        moved = np.abs(moved)
-        moved = np.clip(np.where(moved > 1.0, 2.0 - moved, moved), 0.0, 1.0)
-        other = generator.random(near.shape)
-        changed = generator.random(near.shape) < max(0.3, min(1.0, 3.0 / width))
-        for column, dimension in enumerate(self.space.searched):
-            if isinstance(dimension, Choice) and not dimension.ordered:
-                moved[:, column] = other[:, column]
-                changed[:, column] = generator.random(len(near)) < 0.15
-        return np.vstack([uniform, np.where(changed, moved, near)])
+    def _choose_batch(
+        self,
+        num: int,
+        columns: Array,
+        num_candidates: int,
+        best: float,
+        generator: np.random.Generator,
+    ) -> list[int]:
+        """Return the rows of the next candidates; the rows behind these are those that run."""
+        posterior = self.process.at(self._with_fidelity(columns))
+        for number in range(num_candidates, len(columns)):
+            posterior.believe(number)
+        worth = self.worth(columns)
+        taken = np.arange(len(columns)) >= num_candidates
+        chosen: list[int] = []
+        for _ in range(min(num, MAX_BELIEVED)):
+            gains = worth * expected_improvement(posterior.mean, posterior.sd, best)
+            chosen.append(_take_best(gains, taken))
+            posterior.believe(chosen[-1])
+        for drawn in posterior.draw(num - len(chosen), generator):
+            chosen.append(_take_best(worth * (drawn.max() - drawn), taken))
+        return chosen
+
+
+def _take_best(gains: Array, taken: NDArray[np.bool_]) -> int:
+    """Return the row with the highest gain among those that aren't taken, and take it."""
+    best = int(np.where(taken, -np.inf, gains).argmax())
+    taken[best] = True
+    return best
 
 
 def _choose(observations: Sequence[Observation]) -> list[Observation]:

@@ -18,7 +18,7 @@ from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import FinePhase
 from search.strategy.phase import PhaseStrategy
 from search.task import Default
-from search.trials import Ending, Evaluation, History, Proposals, Trial, event_to_json
+from search.trials import Asked, Ending, Evaluation, History, Proposals, Trial, event_to_json
 
 SPACE = Space([Float(name="rate", low=0.1, high=1.0)])
 LADDER = Ladder((10, 30, 90, 270), 3)
@@ -203,11 +203,12 @@ class SlowModel(FinePhase):
     def __init__(self, answers: threading.Event) -> None:
         super().__init__(SPACE, SPACE, [], History(), LADDER, num_trials=None, seed=0)
         self._answers = answers
-        self._asked = 0
 
-    def question(self):  # type: ignore[no-untyped-def]
-        self._asked += 1
-        return self._answer if self._asked == 1 else None
+    def wants(self) -> Asked | None:
+        return Asked(0) if self._num_answers == 0 and self.question is None else None
+
+    def ask_model(self) -> None:
+        self._question = self._answer
 
     def _answer(self) -> Proposals:
         assert self._answers.wait(30)

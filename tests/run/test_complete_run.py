@@ -158,6 +158,30 @@ def test_programs_get_a_line_for_each_event(done: tuple[Path, list[dict]], resul
     assert lines[-1]["winner"] == result["winner"]
 
 
+def test_the_run_can_be_simulated_with_other_workers(done: tuple[Path, list[dict]]) -> None:
+    def simulated(*options: object) -> list[dict]:
+        ended = Command(done[0].parent).run("simulate", "run", "--repeats", 2, "--json", *options)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    first, second = simulated("--workers", 1)
+    assert [p["num_trials"] for p in first["phases"]] == [12, 6, 6]
+    assert first["phases"] != second["phases"]
+    assert first["phases"] == simulated("--workers", 1)[0]["phases"]
+    assert simulated("--workers", 4)[0]["wall_seconds"] < 0.6 * first["wall_seconds"]
+    assert simulated("--failures", 0.5)[0]["phases"][0]["num_failed"] > 0
+
+
+def test_a_plan_says_what_a_run_would_cost_and_leaves_nothing(tmp_path: Path) -> None:
+    options = ["--data", "sklearn:wine", "--time-budget", "5m"]
+    ended = Command(tmp_path).run("plan", *options, "--json")
+    assert ended.returncode == 0, ended.stderr
+    ahead = json.loads(ended.stdout)
+    assert [phase["phase"] for phase in ahead["phases"]] == ["coarse", "fine", "confirm"]
+    assert 150 < ahead["wall_seconds"] < 330
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_report_opens_offline(done: tuple[Path, list[dict]]) -> None:
     page = (done[0] / "report.html").read_text()
     assert "<script src=" not in page

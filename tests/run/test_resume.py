@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from commands import Command, events, kill, outcome, small_study, trial_workers, wait_until
+from replay import replay
+
+from search.trials import Phase
 
 pytestmark = pytest.mark.ray
 EPOCH_S, REPORT_S = 0.1, 0.5
@@ -22,6 +25,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = Command(folder).run("run", *small_study(), "--out", "run")
     assert done.returncode == 0, done.stderr
     return folder / "run"
+
+
+@pytest.mark.parametrize("phase", ["coarse", "fine"])
+def test_the_simulator_takes_the_decisions_that_were_taken_on_ray(
+    undisturbed: Path, phase: Phase
+) -> None:
+    on_ray, simulated = replay(undisturbed, phase)
+    assert simulated == on_ray
 
 
 @pytest.fixture

@@ -157,9 +157,11 @@ class Simulation:
         return self.steps
 
     def _next(self) -> tuple[Trial, int] | None:
-        question = self.phase.question()
-        if question is not None:
-            self._apply(question())
+        asked = self.phase.wants()
+        if asked is not None:
+            self._apply(asked)
+        if self.phase.question is not None:
+            self._apply(self.phase.question())
         job = self.phase.ask()
         if job is None:
             return None

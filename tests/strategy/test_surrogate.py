@@ -6,7 +6,7 @@ from simulation import LADDER, SPACE, curve, final_loss
 
 from search.space import Float, Space
 from search.strategy.ranking import Observation
-from search.strategy.surrogate import MAX_OBSERVATIONS, Surrogate
+from search.strategy.surrogate import MAX_OBSERVATIONS, Fitted, Surrogate
 
 FULL, LOWEST = LADDER.full, LADDER.rungs[0]
 
@@ -71,6 +71,38 @@ def test_failures_keep_proposals_away() -> None:
     ]
     found = model(observations, space).propose(12, [], np.random.default_rng(1))
     assert sum(float(config["x"]) > 0.5 for config in found) <= 3  # at random it would be 6
+
+
+def test_what_is_slow_is_proposed_less_where_it_is_no_better() -> None:
+    space = Space([Float(name="x", low=0.0, high=1.0), Float(name="y", low=0.0, high=1.0)])
+    points = np.random.default_rng(0).random((40, 2))
+    observations = [
+        Observation({"x": x, "y": y}, FULL, (y - 0.5) ** 2, 1.0 if x < 0.5 else 50.0)
+        for x, y in points.tolist()
+    ]
+
+    def share_slow(by_time: bool) -> float:
+        surrogate = Surrogate(space, observations, full=FULL, lowest=LOWEST, by_time=by_time)
+        found = surrogate.propose(20, [], np.random.default_rng(1))
+        return sum(float(config["x"]) > 0.5 for config in found) / 20
+
+    assert share_slow(True) < 0.25 < share_slow(False)
+
+
+def test_a_large_batch_is_drawn_from_the_posterior_and_differs() -> None:
+    configs = model(observe(80)).propose(200, [], np.random.default_rng(0))
+    assert len({repr(config) for config in configs}) == 200
+    points = np.random.default_rng(5).random((200, len(SPACE.searched)))
+    random = [min(final_loss(SPACE.from_unit(point)), 5.0) for point in points]
+    assert np.median([min(final_loss(c), 5.0) for c in configs]) < np.median(random)
+
+
+def test_the_hyperparameters_can_be_packed_and_begun_from() -> None:
+    first = model(observe(60))
+    again = Fitted.unpack(first.fitted.pack())
+    np.testing.assert_array_equal(again.pack(), first.fitted.pack())
+    second = Surrogate(SPACE, observe(60), full=FULL, lowest=LOWEST, start=again, refit=False)
+    np.testing.assert_array_equal(second.fitted.pack(), first.fitted.pack())
 
 
 @pytest.mark.parametrize("loss", [1.0, math.inf])

@@ -1,0 +1,92 @@
+"""The space while fine runs: evidence widens it, and takes a narrowing back.
+
+What coarse saw was short trainings on few rows. Where the best of the long ones lie at a range's
+edge, the range goes on; where they lie outside of what was narrowed to, the narrowing was wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.space import Config, Fixed, Float, Space, Value
+from search.strategy.change import Change
+from search.strategy.edges import stretch
+
+NUM_BEST = 6
+"""So many configurations speak for a change, the best at the highest rungs."""
+MIN_USED = 4
+"""So many of them must use a dimension."""
+RESTORE = 1 / 3
+"""A narrowing is taken back when this share of them lies outside of it."""
+
+
+class LivingSpace:
+    """Where fine searches, and where it looks first.
+
+    Args:
+        whole: Where to search.
+        focus: The narrowed space.
+
+    Attributes:
+        whole: As it is now.
+        focus: As it is now.
+        changes: All so far.
+    """
+
+    def __init__(self, whole: Space, focus: Space) -> None:
+        self.whole = whole
+        self.focus = focus
+        self.changes: list[Change] = []
+        self._restored: set[str] = set()
+
+    def reconsider(self, best: Sequence[Config]) -> list[Change]:
+        """Return what the best configurations speak for; nothing is changed yet."""
+        found = [self._reconsider(d.name, best) for d in self.whole.searched]
+        return [change for change in found if change is not None]
+
+    def _reconsider(self, name: str, best: Sequence[Config]) -> Change | None:
+        values = [config[name] for config in best if name in config]
+        if len(values) < MIN_USED:
+            return None
+        return self._widened(name, values) or self._restoration(name, values)
+
+    def _widened(self, name: str, values: list[Value]) -> Change | None:
+        dimension = self.whole[name]
+        if not isinstance(dimension, Float) or dimension.limits is None:
+            return None
+        after = stretch(dimension, values)
+        if (after.low, after.high) == (dimension.low, dimension.high):
+            return None
+        why = f"at least half of the best {len(values)} lie in the outer tenth: widened"
+        return Change.of(dimension, after, "widened", why, best=values)
+
+    def _restoration(self, name: str, values: list[Value]) -> Change | None:
+        if name in self._restored or name not in self.focus:
+            return None
+        narrowed = self.focus[name]
+        outside = [value for value in values if not narrowed.contains(value)]
+        if len(outside) < RESTORE * len(values):
+            return None
+        why = f"{len(outside)} of the best {len(values)} lie outside of it: taken back"
+        return Change.of(narrowed, self.whole[name], "restored", why, best=values)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Carry changes out."""
+        for change in changes:
+            self.whole = self.whole.replace(change.dimension_after)
+            self._restored.add(change.dimension)
+        self.changes += changes
+        if changes:
+            self.focus = self._refocus()
+
+    def _refocus(self) -> Space:
+        """Return the whole space with all narrowings that still stand."""
+        focus = self.whole
+        for dimension in self.focus:
+            if dimension.name in self._restored or dimension.name not in focus:
+                continue
+            if isinstance(dimension, Fixed):
+                focus = focus.fix(dimension.name, dimension.value)
+            else:
+                focus = focus.replace(dimension)
+        return focus

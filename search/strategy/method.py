@@ -1,0 +1,144 @@
+"""The method that a study describes: which phases there are, and what each leaves to the next.
+
+A run on Ray, a simulation and the benchmarks take their phases from here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.space import Space
+from search.strategy.budget import Ladder, Plan
+from search.strategy.change import Change
+from search.strategy.coarse import CoarsePhase
+from search.strategy.confirm import Candidate, ConfirmPhase, choose_candidates, reserve_seconds
+from search.strategy.fine import FinePhase, first_proposals
+from search.strategy.groups import Group, groups_by_importance
+from search.strategy.narrow import gather_evidence, narrow, widened
+from search.study import Study
+from search.task import Default
+from search.trials import History
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """The space after coarse.
+
+    Attributes:
+        focus: Where fine looks first.
+        changes: One for every dimension; none where the study keeps the space.
+    """
+
+    focus: Space
+    changes: list[Change]
+
+
+@dataclass(frozen=True)
+class Method:
+    """Coarse, narrow, fine and confirm as a study wants them.
+
+    Attributes:
+        study: The study.
+        space: The whole space.
+        defaults: Published configurations.
+        ladder: The rungs of the whole run.
+        coarse_trials: Limit of the number of trials; None: time alone.
+        fine_trials: Likewise.
+        slots: Trials at a time.
+        max_run_seconds: Stop a trial whose full run would take longer.
+    """
+
+    study: Study
+    space: Space
+    defaults: Sequence[Default]
+    ladder: Ladder
+    coarse_trials: int | None = None
+    fine_trials: int | None = None
+    slots: int = 1
+    max_run_seconds: float = math.inf
+
+    @classmethod
+    def of(cls, study: Study, space: Space, defaults: Sequence[Default], plan: Plan) -> Method:
+        """Return the method with the budget that a plan gives it."""
+        return cls(
+            study=study,
+            space=space,
+            defaults=defaults,
+            ladder=plan.ladder,
+            coarse_trials=plan.coarse_trials,
+            fine_trials=plan.fine_trials,
+            slots=plan.slots,
+            max_run_seconds=plan.max_run_seconds,
+        )
+
+    def coarse(self) -> CoarsePhase:
+        """Wide and short: the defaults and Sobol points under ASHA."""
+        return CoarsePhase(
+            self.space,
+            self.defaults,
+            self.ladder,
+            num_trials=self.coarse_trials,
+            seed=self.study.seed,
+            max_run_seconds=self.max_run_seconds,
+        )
+
+    def narrow(self, coarse: History) -> Narrowed | None:
+        """From the survivors to where fine looks first; None when no trial survived."""
+        evidence = gather_evidence(
+            self.space,
+            coarse,
+            self.ladder,
+            share=self.study.narrow.survivors,
+            seed=self.study.seed,
+        )
+        if not evidence.survivors:
+            return None
+        if not self.study.narrow.enabled:
+            return Narrowed(self.space, [])
+        return Narrowed(*narrow(self.space, evidence))
+
+    def fine(self, focus: Space, coarse: History) -> FinePhase:
+        """Narrow and long: the survivors again, then a model's proposals, under ASHA."""
+        return FinePhase(
+            widened(self.space, focus),
+            focus,
+            first_proposals(coarse, self.ladder),
+            coarse,
+            self.ladder,
+            num_trials=self.fine_trials,
+            searcher=self.study.fine.searcher,
+            slots=self.slots,
+            is_living=self.study.narrow.enabled,
+            groups=self._groups(coarse),
+            by_time=self.study.time_budget is not None,
+            seed=self.study.seed,
+            max_run_seconds=self.max_run_seconds,
+        )
+
+    def _groups(self, coarse: History) -> Sequence[Group]:
+        if self.study.fine.order == "together":
+            return ()
+        return groups_by_importance(self.space, coarse, self.ladder, seed=self.study.seed)
+
+    def fine_ends_at(self, coarse: History, fine: History, plan: Plan) -> float:
+        """Return when fine must end, in run time, so that the proof fits in."""
+        candidates = self.candidates(coarse, fine)
+        wanted = self.study.confirm
+        runs = wanted.num_finalists + 1
+        return plan.time_budget_s - reserve_seconds(candidates, plan, runs, wanted.num_seeds)
+
+    def candidates(self, coarse: History, fine: History) -> list[Candidate]:
+        """Finalists and baseline, as they would be chosen now."""
+        number = self.study.confirm.num_finalists
+        return choose_candidates(coarse, fine, self.defaults, self.ladder, number)
+
+    def confirm(self, coarse: History, fine: History) -> ConfirmPhase:
+        """Every candidate over several seeds, in full."""
+        return ConfirmPhase(
+            self.candidates(coarse, fine),
+            self.ladder,
+            num_seeds=self.study.confirm.num_seeds,
+            seed=self.study.seed,
+        )

@@ -1,0 +1,65 @@
+"""A recorded run as a world for the simulator."""
+
+import json
+from pathlib import Path
+
+from search.artifacts import read_space
+from search.execution.simulator import Simulator
+from search.rundir import PLAN, RunDir
+from search.strategy.budget import Plan
+from search.strategy.method import Method
+from search.strategy.phase import PhaseStrategy
+from search.study import resolve_study
+from search.task import Spec, load_model
+from search.trials import Ending, Evaluation, Event, History, Phase, Trial, event_to_json
+
+CLOCK = {"train_seconds", "eval_seconds", "start_seconds", "started_at", "ended_at", "vitals"}
+VITALS = {"num_parameters", "sparsity"}
+
+
+class Replayed:
+    """Says what a run's trials said."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
+        record = self._history[trial.trial_id]
+        if number > len(record.evaluations):
+            assert record.ending is not None
+            return 1.0, record.ending
+        return 1.0, record.evaluations[number - 1]
+
+    def resume_seconds(self, trial: Trial, number: int) -> float:
+        return 0.0
+
+
+def replay(run_dir: Path, phase: Phase) -> tuple[list[dict], list[dict]]:
+    """Return a phase's events as Ray made them, and as the simulator makes them."""
+    run = RunDir.open(run_dir)
+    strategy = _strategy(run, phase)
+    happened: list[Event] = []
+    world = Replayed(History(run.events(phase)))
+    Simulator(world, 1, lambda happening: happened.append(happening.event)).run(strategy, 1e9)
+    return _decisions(run.events(phase)), _decisions(happened)
+
+
+def _strategy(run: RunDir, phase: Phase) -> PhaseStrategy:
+    study = resolve_study(run.study())
+    space, focus = read_space(run, 0), read_space(run, 1)
+    assert space is not None
+    assert focus is not None
+    model = json.loads((run.path / "best" / "model.json").read_text())
+    defaults = load_model(model["model"]).defaults(Spec.from_json(model["spec"]))
+    method = Method.of(study, space, defaults, Plan.from_json(run.read_json(PLAN)))
+    if phase == "coarse":
+        return method.coarse()
+    return method.fine(focus, History(run.events("coarse")))
+
+
+def _decisions(events: list[Event]) -> list[dict]:
+    """Return events without what only a clock or a network knows."""
+    left_out = CLOCK | VITALS
+    return [
+        {k: repr(v) for k, v in event_to_json(each).items() if k not in left_out} for each in events
+    ]
