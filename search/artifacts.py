@@ -7,6 +7,8 @@ journal, plan) belongs to :mod:`search.rundir` and the pipeline.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from search.data import Dataset
@@ -25,7 +27,7 @@ from search.space import Space
 from search.strategy.budget import Plan
 from search.strategy.change import Change
 from search.study import DataSection
-from search.task import ModelModule
+from search.task import Default, ModelModule
 from search.trials import PHASES, History, Phase
 
 Status = Literal["complete", "interrupted", "failed"]
@@ -57,16 +59,36 @@ def write_provenance(run: RunDir, section: DataSection, data: Dataset) -> None:
     )
 
 
-def write_space(run: RunDir, version: int, space: Space, changes: list[Change]) -> None:
-    """Write a version of the space with the evidence for what has changed in it."""
+def write_space(
+    run: RunDir,
+    version: int,
+    space: Space,
+    changes: Sequence[Change] = (),
+    defaults: Sequence[Default] = (),
+) -> None:
+    """Write a version of the space with the evidence for what has changed in it.
+
+    Args:
+        run: The run.
+        version: Of the space.
+        space: What to write.
+        changes: Those that led to it.
+        defaults: The model's published configurations, where this is its own space.
+    """
     values = {
         "version": version,
         "phase": "coarse" if version == 0 else "fine",
         "dimensions": space.to_json(),
         "fixed": space.fixed,
         "evidence": [change.to_json() for change in changes],
+        "defaults": [asdict(default) for default in defaults],
     }
     run.write_json(space_file(version), values)
+
+
+def read_defaults(run: RunDir) -> list[Default]:
+    """Return the published configurations that the run's model came with."""
+    return [Default(**default) for default in run.read_json(space_file(0))["defaults"]]
 
 
 def read_space(run: RunDir, version: int) -> Space | None:

@@ -43,6 +43,7 @@ from search.rundir import DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
 from search.space import Space, apply_overrides
 from search.strategy.budget import Plan, make_plan
 from search.strategy.change import Change
+from search.strategy.deadline import Deadline
 from search.strategy.fine import FinePhase
 from search.strategy.method import Method
 from search.strategy.narrow import summarise
@@ -147,7 +148,9 @@ class Run:
             speed = self._measure_speed()
             plan = self._divide(speed)
         method = Method.of(self.study, self.space, self.defaults, plan)
-        foreseen = foresee(method, plan, GuessedWorld(speed), elapsed=self.clock.elapsed())
+        foreseen = foresee(
+            method, plan, GuessedWorld(speed), elapsed=self.clock.elapsed(), thinks=False
+        )
         return {**foreseen.to_json(), "plan": plan.to_json(), "describe": plan.describe()}
 
     # ------------------------------------------------------------------ before the search
@@ -185,7 +188,7 @@ class Run:
         data = Resident(self.data, "cpu")
         look_at_network(self.model, self.defaults[0].config, spec, data, Rows.of(look))
         if not self.dir.exists(space_file(0)):
-            write_space(self.dir, 0, self.space, [])
+            write_space(self.dir, 0, self.space, defaults=self.defaults)
 
     def make_plan(self) -> Plan:
         """Measure what training costs here, and divide the budget between the phases."""
@@ -241,11 +244,9 @@ class Run:
     def search_fine(self, focus: Space, coarse: History) -> History:
         """Narrow and long: the survivors again, then a model's proposals, under ASHA."""
         strategy = self.method.fine(focus, coarse)
-
-        def ends_at() -> float:
-            return self.method.fine_ends_at(coarse, strategy.history, self.plan)
-
-        return self._run_phase(strategy, self.rows.search(self.plan.fine_rows), ends_at)
+        deadline = Deadline(lambda: self.method.fine_ends_at(coarse, strategy.history, self.plan))
+        rows = self.rows.search(self.plan.fine_rows)
+        return self._run_phase(strategy, rows, lambda: deadline.at(self.clock.elapsed()))
 
     def confirm(self, coarse: History, fine: History) -> History:
         """Finalists and baseline, several seeds each, on all the data; the test rows' only use."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.artifacts import read_space
+from search.artifacts import read_defaults, read_space
 from search.errors import RunDirError
 from search.execution.forecast import Forecast, foresee
 from search.execution.worlds import Faulty, RecordedWorld
@@ -18,7 +18,6 @@ from search.space import Space
 from search.strategy.budget import make_plan
 from search.strategy.method import Method
 from search.study import Study, resolve_study
-from search.task import Default
 from search.trials import History, Record, Speed
 
 
@@ -62,7 +61,7 @@ class Rehearsal:
             )
         self._space: Space = space
         self._world = RecordedWorld(space, records)
-        self._defaults = _defaults(coarse)
+        self._defaults = read_defaults(run)
         self._speed = _speed(run.read_json(PREFLIGHT)["speed"], records)
 
     def runs(self, circumstances: Circumstances, seeds: Sequence[int]) -> Iterator[Forecast]:
@@ -96,12 +95,6 @@ class Rehearsal:
         )
         method = Method.of(study, self._space, self._defaults, plan)
         return foresee(method, plan, world)
-
-
-def _defaults(coarse: History) -> list[Default]:
-    """Return the published defaults among the trials: each trial says where it is from."""
-    tried = [record.trial for record in coarse if record.trial.source.startswith("default:")]
-    return [Default(trial.config, trial.source.partition(":")[2]) for trial in tried]
 
 
 def _speed(measured: dict[str, float] | None, records: Sequence[Record]) -> Speed:

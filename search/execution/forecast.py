@@ -8,6 +8,7 @@ from typing import Any
 
 from search.execution.simulator import Simulator, World
 from search.strategy.budget import Plan
+from search.strategy.deadline import Deadline
 from search.strategy.method import Method
 from search.strategy.phase import PhaseStrategy
 from search.strategy.ranking import rank_records
@@ -72,7 +73,9 @@ class Forecast:
         }
 
 
-def foresee(method: Method, plan: Plan, world: World, *, elapsed: float = 0.0) -> Forecast:
+def foresee(
+    method: Method, plan: Plan, world: World, *, elapsed: float = 0.0, thinks: bool = True
+) -> Forecast:
     """Run all phases of a method in simulated time.
 
     Args:
@@ -80,8 +83,9 @@ def foresee(method: Method, plan: Plan, world: World, *, elapsed: float = 0.0) -
         plan: Its budget.
         world: What trainings say and cost.
         elapsed: Seconds of run time that are used up at the start.
+        thinks: Ask models; without, proposals are random, and numbers and times much the same.
     """
-    simulator = Simulator(world, method.slots, now=elapsed)
+    simulator = Simulator(world, method.slots, now=elapsed, thinks=thinks)
     coarse = method.coarse()
     simulator.run(coarse, plan.coarse_ends_at)
     phases = [_sum_up(coarse, simulator.now)]
@@ -89,7 +93,8 @@ def foresee(method: Method, plan: Plan, world: World, *, elapsed: float = 0.0) -
     if narrowed is None:
         return Forecast(method.slots, tuple(phases))
     fine = method.fine(narrowed.focus, coarse.history)
-    simulator.run(fine, lambda: method.fine_ends_at(coarse.history, fine.history, plan))
+    deadline = Deadline(lambda: method.fine_ends_at(coarse.history, fine.history, plan))
+    simulator.run(fine, lambda: deadline.at(simulator.now))
     phases.append(_sum_up(fine, simulator.now))
     confirm = method.confirm(coarse.history, fine.history)
     simulator.run(confirm, math.inf)

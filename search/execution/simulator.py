@@ -45,6 +45,7 @@ class Simulator:
         num_workers: Trials at a time.
         listen: Told each event.
         now: The time to begin with, in seconds.
+        thinks: Ask the phase's model.
 
     Attributes:
         now: Simulated seconds.
@@ -57,8 +58,10 @@ class Simulator:
         listen: Callable[[Happening], None] | None = None,
         *,
         now: float = 0.0,
+        thinks: bool = True,
     ) -> None:
         self.now = now
+        self._thinks = thinks
         self._world = world
         self._num_workers = num_workers
         self._listen = listen
@@ -89,11 +92,8 @@ class Simulator:
     def _fill(self) -> None:
         """Give the free workers something to do."""
         while len(self._phase.running) < self._num_workers:
-            asked = self._phase.wants()
-            if asked is not None:
-                self._apply(asked)
-            if self._phase.question is not None:
-                self._apply(self._phase.question())
+            if self._thinks:
+                self._think()
             job = self._phase.ask()
             if job is None:
                 return
@@ -104,6 +104,13 @@ class Simulator:
                 done = len(self._phase.history[job.trial_id].evaluations)
                 waited = self._world.resume_seconds(trial, done + 1)
             self._train(trial, waited)
+
+    def _think(self) -> None:
+        asked = self._phase.wants()
+        if asked is not None:
+            self._apply(asked)
+        if self._phase.question is not None:
+            self._apply(self._phase.question())
 
     def _train(self, trial: Trial, waited: float = 0.0) -> None:
         done = len(self._phase.history[trial.trial_id].evaluations)

@@ -1,16 +1,14 @@
 """A recorded run as a world for the simulator."""
 
-import json
 from pathlib import Path
 
-from search.artifacts import read_space
+from search.artifacts import read_defaults, read_space
 from search.execution.simulator import Simulator
 from search.rundir import PLAN, RunDir
 from search.strategy.budget import Plan
 from search.strategy.method import Method
 from search.strategy.phase import PhaseStrategy
 from search.study import resolve_study
-from search.task import Spec, load_model
 from search.trials import Ending, Evaluation, Event, History, Phase, Trial, event_to_json
 
 CLOCK = {"train_seconds", "eval_seconds", "start_seconds", "started_at", "ended_at", "vitals"}
@@ -49,9 +47,7 @@ def _strategy(run: RunDir, phase: Phase) -> PhaseStrategy:
     space, focus = read_space(run, 0), read_space(run, 1)
     assert space is not None
     assert focus is not None
-    model = json.loads((run.path / "best" / "model.json").read_text())
-    defaults = load_model(model["model"]).defaults(Spec.from_json(model["spec"]))
-    method = Method.of(study, space, defaults, Plan.from_json(run.read_json(PLAN)))
+    method = Method.of(study, space, read_defaults(run), Plan.from_json(run.read_json(PLAN)))
     if phase == "coarse":
         return method.coarse()
     return method.fine(focus, History(run.events("coarse")))
