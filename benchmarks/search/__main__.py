@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.search.methods import METHODS
 from benchmarks.search.peer import Trace
+from benchmarks.search.report import Outcome
 from benchmarks.search.suite import DEVELOPMENT, load_task
 from benchmarks.search.tasks import Task
 
@@ -54,18 +57,19 @@ def run_cell(cell: Cell, num_workers: int, full_runs: float) -> dict[str, Any]:
         **asdict(cell),
         "regret": regret_curve(task, trace, seconds),
         "cpu_seconds": trace.cpu_seconds,
-        "num_configs": trace.num_configs,
+        "num_configs": len(trace.reached),
+        "killed_share": trace.killed_share(task),
+        "full_runs": full_runs,
+        "workers": num_workers,
     }
 
 
-def collect(out: Path) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Return {method: {task: {seed: regrets}}} of all runs that are kept."""
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for path in sorted((out / "runs").glob("*/*.json")):
-        run = json.loads(path.read_text())
-        by_task = found.setdefault(run["method"], {}).setdefault(run["task"], {})
-        by_task[str(run["seed"])] = run["regret"]
-    return found
+def write_json(path: Path, values: Any) -> None:
+    """Write a file at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(values))
+    os.replace(temporary, path)
 
 
 def main() -> None:
@@ -78,17 +82,24 @@ def main() -> None:
     parser.add_argument("--full-runs", type=float, default=64, help="the budget, in full trainings")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    for seed in range(arguments.seeds):
-        for task in arguments.tasks.split(","):
-            for method in arguments.methods.split(","):
-                cell = Cell(method, task, seed)
-                path = cell.file(arguments.out)
-                if not path.exists():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    found = run_cell(cell, arguments.workers, arguments.full_runs)
-                    path.write_text(json.dumps(found))
-    text = json.dumps(collect(arguments.out))
-    (arguments.out / "regret.json").write_text(text)
+    missing: dict[str, str] = {}
+    cells = [
+        Cell(method, task, seed)
+        for seed in range(arguments.seeds)
+        for task in arguments.tasks.split(",")
+        for method in arguments.methods.split(",")
+    ]
+    for cell in cells:
+        path = cell.file(arguments.out)
+        if cell.method in missing or path.exists():
+            continue
+        try:
+            write_json(path, run_cell(cell, arguments.workers, arguments.full_runs))
+        except ImportError as error:
+            missing[cell.method] = str(error)
+            print(f"{cell.method} is left out: {error}", file=sys.stderr)
+    write_json(arguments.out / "missing.json", missing)
+    write_json(arguments.out / "regret.json", Outcome.read(arguments.out).regrets)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ def _named(module: str, name: str, **more: Any) -> Callable[[], Run]:
 
 METHODS: dict[str, Callable[[], Run]] = {
     "sieve": _sieve(),
-    "sieve_prior": _sieve(with_prior=True),
+    "sieve_prior": _sieve(prior="published"),
+    "sieve_wrong_prior": _sieve(prior="wrong"),
     "sieve_tpe": _sieve(searcher="tpe"),
     "random": _named("full_peers", "RandomSearch"),
     "hyperopt_tpe": _named("full_peers", "HyperoptTpe"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from benchmarks.search.tasks import Task
 from search.space import Config
 
+TOP = 0.05
 MAX_REJECTED = 200
 """On a finite table a method is asked again so often for a row that it hasn't had."""
 
@@ -65,6 +67,11 @@ class Peer(ABC):
         """Return the configuration that the method itself would name now."""
 
 
+def name_of(config: Config) -> str:
+    """Return what a training is known by, however often it is taken up again."""
+    return repr(sorted(config.items()))
+
+
 @dataclass
 class Trace:
     """What came out of a run.
@@ -72,17 +79,37 @@ class Trace:
     Attributes:
         recommended: (seconds, configuration), where it changed.
         cpu_seconds: Of the method itself.
-        num_configs: Different trainings begun.
+        reached: Name of a training to its configuration and the highest fidelity that it reached.
+        unfinished: Names of those that were running when the budget ended.
     """
 
     recommended: list[tuple[float, Config]] = field(default_factory=list)
     cpu_seconds: float = 0.0
-    num_configs: int = 0
+    reached: dict[str, tuple[Config, int]] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)
 
     def note(self, at: float, config: Config | None) -> None:
         """Note what is recommended now."""
         if config is not None and (not self.recommended or self.recommended[-1][1] != config):
             self.recommended.append((at, dict(config)))
+
+    def reach(self, config: Config, fidelity: int) -> None:
+        """Note how far a configuration's training has come."""
+        name = name_of(config)
+        before = self.reached[name][1] if name in self.reached else 0
+        self.reached[name] = (config, max(before, fidelity))
+
+    def killed_share(self, task: Task) -> float:
+        """Return the share of the best 5 % of the trainings that wasn't trained in full.
+
+        The best are those whose loss would be lowest after a full training; what was running when
+        the budget ended is left out.
+        """
+        judged = [each for name, each in self.reached.items() if name not in self.unfinished]
+        ranked = sorted(judged, key=lambda each: float(task.curve(each[0])[-1]))
+        best = ranked[: math.ceil(TOP * len(ranked))]
+        killed = [fidelity < task.rungs[-1] for _, fidelity in best]
+        return sum(killed) / len(killed) if killed else math.nan
 
 
 class Workers:
@@ -113,10 +140,12 @@ class Workers:
             self._reach(now, job, fidelity)
             self._fill(now)
         self.trace.cpu_seconds = time.process_time() - began
+        self.trace.unfinished = {name_of(job.config) for _, _, job, _ in self._queue}
         return self.trace
 
     def _reach(self, now: float, job: Job, fidelity: int) -> None:
         loss = float(self._task.curve(job.config)[fidelity - 1])
+        self.trace.reach(job.config, fidelity)
         goes_on = fidelity < job.until and self._peer.report(job, fidelity, loss)
         if goes_on:
             self._train(now, job, fidelity)
@@ -136,7 +165,7 @@ class Workers:
             job = self._next()
             if job is None:
                 return
-            self.trace.num_configs += job.done == 0
+            self.trace.reach(job.config, job.done)
             self._train(now, job, job.done)
 
     def _next(self) -> Job | None:

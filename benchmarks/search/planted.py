@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,16 +63,19 @@ class Decade:
 
     Attributes:
         seed: Of the place, the noise and the speeds.
+        beyond: False: it lies inside of the range.
     """
 
     seed: int
+    beyond: bool = True
 
     @property
     def centre(self) -> NDArray[np.float64]:
         """The optimum; the first coordinate in decades above the range's lower end."""
         drawn = np.random.default_rng([self.seed, 1])
-        beyond = 4.0 if drawn.random() < 0.5 else -1.0
-        return np.array([beyond, *drawn.random(WIDTH - 1)])
+        first = 4.0 if drawn.random() < 0.5 else -1.0
+        inside = 3.0 * drawn.random()
+        return np.array([first if self.beyond else inside, *drawn.random(WIDTH - 1)])
 
     def curve(self, config: Config) -> NDArray[np.float64]:
         """Return the losses at fidelity 1 … 50."""
@@ -93,11 +97,12 @@ def blooming_task(seed: int) -> Task:
     return _planted(f"bloom:{seed}", space, Blooming(seed).curve)
 
 
-def decade_task(seed: int) -> Task:
-    """Return the planted task whose optimum lies outside of the first range."""
+def decade_task(seed: int, *, beyond: bool = True) -> Task:
+    """Return the planted task whose optimum lies outside of the first range, or inside."""
     first = Float(name="x0", low=1e-4, high=1e-1, log=True, limits=(1e-9, 1e4))
     rest = [Float(name=f"x{n}", low=0.0, high=1.0) for n in range(1, WIDTH)]
-    return _planted(f"decade:{seed}", Space([first, *rest]), Decade(seed).curve)
+    name = f"{'decade' if beyond else 'inside'}:{seed}"
+    return _planted(name, Space([first, *rest]), Decade(seed, beyond).curve)
 
 
 def _planted(name: str, space: Space, curve: Curve) -> Task:
@@ -117,4 +122,8 @@ def _planted(name: str, space: Space, curve: Curve) -> Task:
     )
 
 
-PLANTED = {"bloom": blooming_task, "decade": decade_task}
+PLANTED = {
+    "bloom": blooming_task,
+    "decade": decade_task,
+    "inside": partial(decade_task, beyond=False),
+}

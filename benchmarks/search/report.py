@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 Regrets = dict[str, dict[str, dict[str, list[float]]]]
 """{method: {task: {seed: regrets at 1/64 … 64/64 of the budget}}}."""
@@ -76,20 +81,70 @@ def mean_curve(regrets: Regrets, method: str) -> NDArray[np.float64]:
     return curve
 
 
-def table(regrets: Regrets, cpu: dict[str, float]) -> str:
-    """Return the Markdown table of all methods, best last regret first.
+@dataclass(frozen=True)
+class Outcome:
+    """What a folder of ``python -m benchmarks.search`` holds.
 
-    Args:
-        regrets: Of all methods.
-        cpu: Method to its own CPU seconds in a run.
+    Attributes:
+        regrets: Of all runs.
+        cpu: Method to its own CPU seconds in a run, the mean.
+        killed: Method to the share of the eventual best 5 % that wasn't trained in full.
+        num_workers: Trials at a time.
+        full_runs: The budget in full trainings.
     """
-    header = ["method", "runs", *MOMENTS, "sieve on the same runs", "difference", "time", "CPU"]
-    rows = [header, ["---"] * len(header)]
+
+    regrets: Regrets
+    cpu: dict[str, float]
+    killed: dict[str, float]
+    num_workers: int
+    full_runs: float
+
+    @classmethod
+    def read(cls, folder: Path) -> Outcome:
+        """Read a folder's runs."""
+        runs = [json.loads(path.read_text()) for path in sorted(folder.glob("runs/*/*.json"))]
+        regrets: Regrets = {}
+        for run in runs:
+            by_task = regrets.setdefault(run["method"], {}).setdefault(run["task"], {})
+            by_task[str(run["seed"])] = run["regret"]
+        return cls(
+            regrets,
+            _means(runs, "cpu_seconds"),
+            _means(runs, "killed_share"),
+            runs[0]["workers"],
+            runs[0]["full_runs"],
+        )
+
+
+def _means(runs: list[dict[str, Any]], field: str) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        values.setdefault(run["method"], []).append(run[field])
+    return {method: float(np.nanmean(each)) for method, each in values.items()}
+
+
+def mean_ranks(regrets: Regrets) -> dict[str, float]:
+    """Return each method's mean rank at the end, over the runs that all methods have done."""
+    shared = set.intersection(*({(t, s) for t in m for s in m[t]} for m in regrets.values()))
+    ends = np.array([[regrets[m][t][s][-1] for m in regrets] for t, s in sorted(shared)])
+    if not len(ends):
+        return {}
+    return dict(zip(regrets, rankdata(ends, axis=1).mean(0), strict=True))
+
+
+def table(outcome: Outcome) -> str:
+    """Return the Markdown table of all methods, best last regret first."""
+    regrets = outcome.regrets
+    header = ["method", "runs", *MOMENTS, "sieve, same runs", "difference", "time", "rank", "CPU"]
+    rows = [[*header, "killed"], ["---"] * (len(header) + 1)]
+    ranks = mean_ranks(regrets)
     for method in sorted(regrets, key=lambda name: mean_curve(regrets, name)[-1]):
         curve = mean_curve(regrets, method)
         runs = sum(len(seeds) for seeds in regrets[method].values())
         row = [method, str(runs), *(f"{curve[moment]:.3f}" for moment in MOMENTS.values())]
-        rows.append([*row, *_beside(regrets, method), f"{cpu[method]:.1f} s"])
+        rank = f"{ranks[method]:.1f}" if ranks else ""
+        cpu, killed = f"{outcome.cpu[method]:.1f} s", f"{outcome.killed[method]:.0%}"
+        rows.append([*row, *_beside(regrets, method), rank, cpu, killed])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
@@ -115,7 +170,7 @@ def draw(regrets: Regrets, target: Path) -> None:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 5))
+    figure, axes = pyplot.subplots(figsize=(9, 5.5))
     share = np.arange(1, 65) / 64
     for method in sorted(regrets, key=lambda name: mean_curve(regrets, name)[-1]):
         is_ours = method.startswith(OURS)
@@ -125,5 +180,63 @@ def draw(regrets: Regrets, target: Path) -> None:
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=7, ncols=2)
     figure.tight_layout()
-    figure.savefig(target)
+    figure.savefig(target, metadata={"Date": None})
     pyplot.close(figure)
+
+
+_INTRODUCTION = """# The search beside its peers, on simulated workers
+
+Written by `python -m benchmarks.search.report`; nothing here is typed in by hand.
+
+`SIEVE_BENCH=FOLDER python -m benchmarks.search --methods M,… --tasks T,… --seeds 10 --workers 8
+--out DIR` runs what isn't in `DIR` yet, and `python -m benchmarks.search.report DIR …` writes this
+page from the folders. The peers need `pip install 'sieve-search[peers]'`.
+
+The tasks are public surrogates of real trainings (LCBench, TaskSet, XGBoost); workers and time are
+simulated, trainings cost what they cost in the data, and the methods' own time isn't charged.
+Regret is 0 at the best value known and 1 at the median random configuration's, both after full
+training. It is taken of the configuration that a method would name at ⅛, ¼, ½ and all of the
+budget, and averaged over seeds, then tasks. *sieve, same runs* is sieve's last regret on the tasks
+and seeds that the method was run on, *difference* the 95 % interval of sieve's minus the
+method's, *time* the share of the budget after which sieve has reached the method's last regret.
+*Rank* is the mean rank over the runs that all methods share, *CPU* the method's own CPU time in a
+run, *killed* the share of the eventual best 5 % of a run's own trainings that wasn't trained in
+full. Peers are as they ship, with a reduction factor of 3 and the tasks' lowest fidelity.
+"""
+
+
+def write_readme(folders: Sequence[Path], target: Path) -> None:
+    """Write tables and pictures of several folders.
+
+    Args:
+        folders: Each of ``python -m benchmarks.search --out``.
+        target: The Markdown file; pictures go beside it.
+    """
+    parts = [_INTRODUCTION]
+    for folder in folders:
+        outcome = Outcome.read(folder)
+        tasks = sorted({task for by_task in outcome.regrets.values() for task in by_task})
+        picture = f"{folder.name}.svg"
+        draw(outcome.regrets, target.with_name(picture))
+        parts.append(
+            f"## {outcome.full_runs:g} full trainings on {outcome.num_workers} workers\n\n"
+            f"Tasks: {_shortened(tasks)}.\n\n{table(outcome)}\n![Regret over time]({picture})\n"
+        )
+    target.write_text("\n".join(parts))
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 12 else f"{names[0]} … {names[-1]} ({len(names)})"
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+", help="of python -m benchmarks.search")
+    parser.add_argument("--readme", type=Path, default=Path(__file__).with_name("README.md"))
+    arguments = parser.parse_args()
+    write_readme(arguments.folders, arguments.readme)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.search.peer import MAX_REJECTED, Trace
+import numpy as np
+
+from benchmarks.search.peer import MAX_REJECTED, Trace, name_of
 from benchmarks.search.tasks import FACTOR, Task
 from search.execution.simulator import Happening, Simulator
 from search.space import Config
 from search.strategy.budget import Ladder
+from search.strategy.coarse import CoarsePhase
+from search.strategy.fine import FinePhase
 from search.strategy.method import Method
+from search.strategy.phase import TIME_UP
 from search.study import FineSection, Study
 from search.task import Default
 from search.trials import Ending, Evaluation, Trial
+
+GIVEN_BEFORE = "its row was given before"
 
 
 class SurrogateWorld:
@@ -31,7 +39,7 @@ class SurrogateWorld:
     def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
         """Return what the surrogate says at the trial's ``number``-th point."""
         if number == 1 and self._was_given(trial):
-            return 0.0, Ending(trial.trial_id, "stopped", "its row was given before")
+            return 0.0, Ending(trial.trial_id, "stopped", GIVEN_BEFORE)
         done, point = (0, *trial.points)[number - 1 : number + 1]
         loss = float(self._task.curve(trial.config)[point - 1])
         seconds = self._task.seconds(trial.config, done, point)
@@ -66,24 +74,45 @@ class _Recorder:
         event = happening.event
         if isinstance(event, Trial):
             self._configs[event.trial_id] = event.config
-            self.trace.num_configs += 1
+            self._reach(event.trial_id, 0)
+        if isinstance(event, Ending) and event.reason == GIVEN_BEFORE:
+            self.trace.reached.pop(name_of(self._configs[event.trial_id]), None)
         if not isinstance(event, Evaluation) or event.point not in self._rungs:
             return
+        self._reach(event.trial_id, event.point)
         level, loss = self._rungs.index(event.point), event.validation_loss
         if (-level, loss) < (-self._best[0], self._best[1]):
             self._best = (level, loss)
             self.trace.note(happening.at, self._configs[event.trial_id])
 
+    def _reach(self, trial_id: str, fidelity: int) -> None:
+        self.trace.reach(self._configs[trial_id], fidelity)
 
-def run_sieve(
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        trace: What it recommended and trained.
+        coarse: The phase, as it ended.
+        fine: Likewise.
+    """
+
+    trace: Trace
+    coarse: CoarsePhase
+    fine: FinePhase
+
+
+def search(
     task: Task,
     seed: int,
     num_workers: int,
     seconds: float,
     *,
-    with_prior: bool = False,
+    prior: Config | None = None,
     searcher: Literal["gp", "tpe"] = "gp",
-) -> Trace:
+) -> Found:
     """Run coarse, narrow and fine on a task.
 
     Args:
@@ -91,11 +120,11 @@ def run_sieve(
         seed: Of the run.
         num_workers: Trials at a time.
         seconds: The budget, in simulated wall time.
-        with_prior: Begin with the task's published default, as a run on Ray does.
+        prior: A published default to begin with, as a run on Ray does.
         searcher: Who proposes in fine.
     """
     ladder = Ladder(task.rungs, FACTOR, spacing=task.rungs[-1])
-    defaults = [Default(task.prior, "prior")] if with_prior and task.prior else []
+    defaults = [Default(prior, "prior")] if prior else []
     study = Study(seed=seed, time_budget=seconds, fine=FineSection(searcher=searcher))
     method = Method(study, task.space, defaults, ladder, slots=num_workers)
     recorder, began = _Recorder(task.rungs), time.process_time()
@@ -106,5 +135,38 @@ def run_sieve(
     focus = narrowed.focus if narrowed is not None else task.space
     fine = method.fine(focus, coarse.history)
     simulator.run(fine, seconds)
+    recorder.trace.unfinished = {
+        name_of(record.trial.config)
+        for record in fine.history
+        if record.ending is not None and record.ending.reason == TIME_UP
+    }
     recorder.trace.cpu_seconds = time.process_time() - began
-    return recorder.trace
+    return Found(recorder.trace, coarse, fine)
+
+
+def run_sieve(
+    task: Task,
+    seed: int,
+    num_workers: int,
+    seconds: float,
+    *,
+    prior: Literal["none", "published", "wrong"] = "none",
+    searcher: Literal["gp", "tpe"] = "gp",
+) -> Trace:
+    """Search, with or without a default to begin with.
+
+    Args:
+        task: The task.
+        seed: Of the run.
+        num_workers: Trials at a time.
+        seconds: The budget, in simulated wall time.
+        prior: ``published`` begins with the task's own default, ``wrong`` with the worst of 200
+            random configurations.
+        searcher: Who proposes in fine.
+    """
+    begin = {"none": None, "published": task.prior, "wrong": None}[prior]
+    if prior == "wrong":
+        generator = np.random.default_rng([seed, 200])
+        drawn = generator.random((200, len(task.space.searched)))
+        begin = max(map(task.space.from_unit, drawn), key=task.regret_of)
+    return search(task, seed, num_workers, seconds, prior=begin, searcher=searcher).trace

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from search.execution.clock import RunClock
 from search.rundir import RunDir
 from search.strategy.asha import CONTINUE, Decision
-from search.strategy.phase import PhaseStrategy
+from search.strategy.phase import TIME_UP, PhaseStrategy
 from search.trials import (
     Asked,
     Ending,
@@ -30,7 +30,6 @@ from search.trials import (
     event_from_json,
 )
 
-_TIME_UP = "the phase's time is up"
 _WAIT_S = 0.1
 """A free slot waits so long for a model's answer, then it takes what there is without one."""
 
@@ -210,7 +209,7 @@ class PhaseDriver:
             self._live.discard(trial_id)
             return Decision("stop", record.ending.reason)
         if decision.action == "continue" and self.time_up:
-            decision = Decision("stop", _TIME_UP)
+            decision = Decision("stop", TIME_UP)
         self._carry_out(trial_id, decision, received["vitals"])
         return decision
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from search.strategy.asha import Decision
-from search.strategy.phase import PhaseStrategy
+from search.strategy.phase import TIME_UP, PhaseStrategy
 from search.trials import Ending, Evaluation, Event, Pause, Promotion, Status, Trial
 
 
@@ -85,7 +85,7 @@ class Simulator:
             self._fill()
         self.now = max(self.now, ends_at()) if self._queue else self.now
         for record in phase.history.running:
-            self._apply(Ending(record.trial.trial_id, "stopped", "the phase's time is up"))
+            self._apply(Ending(record.trial.trial_id, "stopped", TIME_UP))
         for record in phase.history.paused:
             self._apply(record.not_called_again())
 

@@ -28,6 +28,9 @@ from search.trials import (
     Trial,
 )
 
+TIME_UP = "the phase's time is up"
+"""Why a trial was stopped that ran when its phase ended."""
+
 
 class PhaseStrategy(ABC):
     """What a driver needs of a phase.
