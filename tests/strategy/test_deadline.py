@@ -1,3 +1,5 @@
+import itertools
+
 from search.strategy.deadline import Deadline
 
 
@@ -14,7 +16,7 @@ def test_it_is_worked_out_more_often_towards_the_end_but_seldom_in_all() -> None
         assert deadline.at(now) == 1000.0
         now += 0.01
     assert 100 < len(asked) < 1500
-    gaps = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(asked)]
     assert max(gaps[:5]) > 9 > 0.5 > min(gaps[-5:])
 
 
