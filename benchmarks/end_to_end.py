@@ -80,7 +80,10 @@ def _curve(run: RunDir) -> list[tuple[float, float]]:
 
 
 def run_peer(peer: str, task: Task, out: Path, data: str, sieve: dict[str, Any]) -> dict[str, Any]:
-    """Run a peer in a process of its own, and return what it found."""
+    """Run a peer in a process of its own, and return what it found.
+
+    A peer that was cut off goes on with its retraining where its search had ended.
+    """
     found = out / task.name / f"{peer}.json"
     request = {
         "peer": peer,
@@ -116,6 +119,8 @@ def main() -> None:
             data = str(Path(os.environ["SIEVE_DATA"]) / data)
         path = arguments.out / f"{name}.json"
         measured = json.loads(path.read_text()) if arguments.keep and path.exists() else {}
+        if not arguments.keep:
+            shutil.rmtree(arguments.out / name, ignore_errors=True)  # this benchmark's own
         if "sieve" not in measured:
             measured = {"task": asdict(task), "sieve": run_sieve(task, arguments.out, data)}
             path.write_text(json.dumps(measured))

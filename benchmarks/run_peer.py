@@ -18,6 +18,7 @@ from search.space import Config
 from search.strategy.phase import trial_seed
 
 NUM_SEEDS = 3
+SEEDS = [trial_seed(0, 1_000_000 + number) for number in range(NUM_SEEDS)]
 SEARCHES: dict[str, Callable[[str], list[dict[str, Any]]]] = {
     "ray_asha_random": search_with_ray,
     "optuna_tpe_hyperband": search_with_optuna,
@@ -45,28 +46,47 @@ def retrain(request: str, config: Config, seed: int) -> float:
 def main(request: str, target: str) -> None:
     """Search, retrain the best, and write what came out.
 
+    Each part is kept in the folder when it is done, and isn't done again by another call.
+
     Args:
         request: JSON: ``peer``, ``data``, ``label``, ``model``, ``seconds``, ``full_samples``,
             ``slots``, ``folder``.
         target: File to write.
     """
     values = json.loads(request)
-    began = time.time()
-    found = SEARCHES[values["peer"]](request)
-    searched = time.time() - began
-    best = min(found, key=lambda each: each["loss"])
-    seeds = [trial_seed(0, 1_000_000 + number) for number in range(NUM_SEEDS)]
-    configs = [best["config"]] * NUM_SEEDS
+    folder = Path(values["folder"])
+    searched = _kept(folder / "search.json", lambda: _search(request, values["peer"]))
+    best = searched["best"]
     with ProcessPoolExecutor(values["slots"], mp_context=get_context("spawn")) as pool:
-        tests = list(pool.map(retrain, [request] * NUM_SEEDS, configs, seeds))
-    result = {
-        "config": best["config"],
-        "test": {"mean": statistics.mean(tests), "sd": statistics.stdev(tests), "per_seed": tests},
+        tests = list(pool.map(_retrained, [request] * NUM_SEEDS, [best] * NUM_SEEDS, SEEDS))
+    found = {"mean": statistics.mean(tests), "sd": statistics.stdev(tests), "per_seed": tests}
+    Path(target).write_text(json.dumps({"config": best, "test": found, **searched}))
+
+
+def _search(request: str, peer: str) -> dict[str, Any]:
+    began = time.time()
+    found = SEARCHES[peer](request)
+    return {
+        "best": min(found, key=lambda each: each["loss"])["config"],
         "curve": curve_of(found),
-        "search_seconds": searched,
+        "search_seconds": time.time() - began,
         "num_trials": len({each["trial"] for each in found}),
     }
-    Path(target).write_text(json.dumps(result))
+
+
+def _retrained(request: str, config: Config, seed: int) -> float:
+    path = Path(json.loads(request)["folder"]) / f"test-{seed}.json"
+    return float(_kept(path, lambda: {"test": retrain(request, config, seed)})["test"])
+
+
+def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a file holds; make and write it first where it is missing."""
+    if not path.exists():
+        made = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(made))
+    kept: dict[str, Any] = json.loads(path.read_text())
+    return kept
 
 
 if __name__ == "__main__":
