@@ -68,10 +68,10 @@ def run_sieve(task: Task, out: Path, data: str) -> dict[str, Any]:
         raise SystemExit(f"{' '.join(command)} ended with {measured.returncode}; see its log")
     run = RunDir.open(run_dir)
     found = {**asdict(measured), **run.read_json("result.json")}
-    return {**found, "plan": run.read_json("plan.json"), "curve": _curve(run)}
+    return {**found, "plan": run.read_json("plan.json"), "curve": sieve_curve(run)}
 
 
-def _curve(run: RunDir) -> list[tuple[float, float]]:
+def sieve_curve(run: RunDir) -> list[tuple[float, float]]:
     """Return (seconds, lowest validation loss so far) wherever it fell."""
     logs = [run.path / phase / "events.jsonl" for phase in ("coarse", "fine", "confirm")]
     events = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
@@ -94,6 +94,8 @@ def run_peer(peer: str, task: Task, out: Path, data: str, sieve: dict[str, Any])
         "full_samples": sieve["plan"]["rungs"][-1],
         "slots": sieve["plan"]["slots"],
         "folder": str((out / task.name / peer).absolute()),
+        "seed": 0,
+        "num_seeds": 3,
     }
     command = [sys.executable, "-m", "benchmarks.run_peer", json.dumps(request), str(found)]
     measured = run_measured(command, out / task.name / f"{peer}.log")

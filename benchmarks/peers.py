@@ -99,7 +99,7 @@ def search_with_ray(request: str) -> list[dict[str, Any]]:
         unit = np.random.default_rng(values["seed"]).random(len(space.searched))
         config = space.from_unit(unit)
         for number, each in enumerate(evaluations(request, config, values["seed"])):
-            _write(log, tune.get_context().get_trial_id(), config, started, each)
+            write_evaluation(log, tune.get_context().get_trial_id(), config, started, each)
             if math.isfinite(each.validation_loss):
                 tune.report({"loss": each.validation_loss, "units": number + 1})
 
@@ -112,7 +112,9 @@ def search_with_ray(request: str) -> list[dict[str, Any]]:
             num_samples=-1,
             time_budget_s=values["seconds"],
             reuse_actors=True,
-            search_alg=BasicVariantGenerator(random_state=0, max_concurrent=values["slots"]),
+            search_alg=BasicVariantGenerator(
+                random_state=values["seed"], max_concurrent=values["slots"]
+            ),
             scheduler=ASHAScheduler(
                 time_attr="units",
                 grace_period=1,
@@ -123,7 +125,7 @@ def search_with_ray(request: str) -> list[dict[str, Any]]:
         run_config=tune.RunConfig(storage_path=values["folder"], name="ray", verbose=0),
     ).fit()
     ray.shutdown()
-    return _read(log)
+    return read_evaluations(log)
 
 
 def search_with_optuna(request: str) -> list[dict[str, Any]]:
@@ -142,7 +144,7 @@ def search_with_optuna(request: str) -> list[dict[str, Any]]:
         slots = [pool.submit(_optimize, request, started, n) for n in range(values["slots"])]
         for each in slots:
             each.result()
-    return _read(folder / "evaluations.jsonl")
+    return read_evaluations(folder / "evaluations.jsonl")
 
 
 def _optimize(request: str, started: float, slot: int) -> None:
@@ -156,7 +158,7 @@ def _optimize(request: str, started: float, slot: int) -> None:
         study_name="peer",
         storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=slot),
+        sampler=optuna.samplers.TPESampler(seed=1000 * values["seed"] + slot),
         pruner=optuna.pruners.HyperbandPruner(1, len(bench.points), FACTOR),
     )
 
@@ -164,7 +166,7 @@ def _optimize(request: str, started: float, slot: int) -> None:
         config = suggest(bench.space, trial)
         loss = math.inf
         for number, each in enumerate(evaluations(request, config, trial.number)):
-            _write(folder / "evaluations.jsonl", trial.number, config, started, each)
+            write_evaluation(folder / "evaluations.jsonl", trial.number, config, started, each)
             if not math.isfinite(each.validation_loss):
                 raise optuna.TrialPruned
             loss = min(loss, each.validation_loss)
@@ -201,12 +203,16 @@ def _suggest_one(dimension: Dimension, trial: Any) -> Any:
             raise AssertionError(f"{dimension} can't be searched")
 
 
-def _write(log: Path, trial: Any, config: Config, started: float, each: Evaluation) -> None:
+def write_evaluation(
+    log: Path, trial: Any, config: Config, started: float, each: Evaluation
+) -> None:
+    """Append an evaluation to a peer's log."""
     values = {"trial": trial, "config": config, "at": time.time() - started}
     with log.open("a") as file:
         file.write(json.dumps({**values, "loss": each.validation_loss, "point": each.point}) + "\n")
 
 
-def _read(log: Path) -> list[dict[str, Any]]:
+def read_evaluations(log: Path) -> list[dict[str, Any]]:
+    """Return what :func:`write_evaluation` has written, in the order of time."""
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     return sorted(lines, key=lambda line: line["at"])

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import bench_of, search_with_optuna, search_with_ray
+from benchmarks.syne_peer import search_with_syne
 from search.space import Config
 from search.strategy.phase import trial_seed
 
-NUM_SEEDS = 3
-SEEDS = [trial_seed(0, 1_000_000 + number) for number in range(NUM_SEEDS)]
 SEARCHES: dict[str, Callable[[str], list[dict[str, Any]]]] = {
     "ray_asha_random": search_with_ray,
     "optuna_tpe_hyperband": search_with_optuna,
+    "syne_tune": search_with_syne,
 }
 
 
@@ -50,16 +50,20 @@ def main(request: str, target: str) -> None:
 
     Args:
         request: JSON: ``peer``, ``data``, ``label``, ``model``, ``seconds``, ``full_samples``,
-            ``slots``, ``folder``.
+            ``slots``, ``folder``, ``seed``, ``num_seeds`` (of the retraining).
         target: File to write.
     """
     values = json.loads(request)
     folder = Path(values["folder"])
     searched = _kept(folder / "search.json", lambda: _search(request, values["peer"]))
     best = searched["best"]
+    seeds = [
+        trial_seed(values["seed"], 1_000_000 + number) for number in range(values["num_seeds"])
+    ]
     with ProcessPoolExecutor(values["slots"], mp_context=get_context("spawn")) as pool:
-        tests = list(pool.map(_retrained, [request] * NUM_SEEDS, [best] * NUM_SEEDS, SEEDS))
-    found = {"mean": statistics.mean(tests), "sd": statistics.stdev(tests), "per_seed": tests}
+        tests = list(pool.map(_retrained, [request] * len(seeds), [best] * len(seeds), seeds))
+    spread = statistics.stdev(tests) if len(tests) > 1 else None
+    found = {"mean": statistics.mean(tests), "sd": spread, "per_seed": tests}
     Path(target).write_text(json.dumps({"config": best, "test": found, **searched}))
 
 

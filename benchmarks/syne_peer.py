@@ -1,0 +1,93 @@
+"""Syne Tune's schedulers on real trainings."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import FACTOR, bench_of, read_evaluations, write_evaluation
+from benchmarks.slots import train_with
+from search.space import Config
+from search.trials import Evaluation
+
+
+class SyneMethod:
+    """One of Syne Tune's schedulers behind the slots' interface, on the unit cube.
+
+    Args:
+        request: The peer's request in JSON.
+        started: Unix time of the search's start.
+    """
+
+    def __init__(self, request: str, started: float) -> None:
+        from syne_tune.config_space import uniform
+        from syne_tune.optimizer import baselines
+
+        values = json.loads(request)
+        self._bench = bench_of(request)
+        self._names = [d.name for d in self._bench.space.searched]
+        self._log = Path(values["folder"]) / "evaluations.jsonl"
+        self._started = started
+        self._number = 0
+        self._configs: dict[int, Config] = {}
+        self._scheduler = getattr(baselines, values["scheduler"])(
+            {name: uniform(0.0, 1.0) for name in self._names},
+            metric="loss",
+            time_attr="units",
+            max_t=len(self._bench.points),
+            do_minimize=True,
+            random_seed=values["seed"],
+            grace_period=1,
+            reduction_factor=FACTOR,
+        )
+
+    def ask(self) -> tuple[Any, Config, int]:
+        """Return a new training."""
+        from syne_tune.backend.trial_status import Trial
+
+        drawn = self._scheduler.suggest().config
+        trial = Trial(self._number, drawn, datetime.now())
+        self._number += 1
+        self._scheduler.on_trial_add(trial)
+        config = self._bench.space.from_unit([float(drawn[name]) for name in self._names])
+        self._configs[trial.trial_id] = config
+        return trial, config, trial.trial_id
+
+    def tell(self, handle: Any, number: int, evaluation: Evaluation) -> bool:
+        """Ask the scheduler; what isn't finite stops."""
+        from syne_tune.optimizer.scheduler import SchedulerDecision
+
+        config = self._configs[handle.trial_id]
+        write_evaluation(self._log, handle.trial_id, config, self._started, evaluation)
+        if not abs(evaluation.validation_loss) < float("inf"):
+            self._scheduler.on_trial_error(handle)
+            return False
+        result = {"units": number, "loss": evaluation.validation_loss}
+        if number == len(self._bench.points):
+            self._scheduler.on_trial_complete(handle, result)
+            return True  # it ends by itself
+        return bool(self._scheduler.on_trial_result(handle, result) == SchedulerDecision.CONTINUE)
+
+    def end(self, handle: Any, number: int) -> None:
+        """Tell of a training that ended before its last evaluation."""
+        if number < len(self._bench.points):
+            self._scheduler.on_trial_error(handle)
+
+
+def search_with_syne(request: str) -> list[dict[str, Any]]:
+    """Search with one of Syne Tune's schedulers (``scheduler`` in the request).
+
+    Returns:
+        As :func:`~benchmarks.peers.search_with_ray`.
+    """
+    values = json.loads(request)
+    log = Path(values["folder"]) / "evaluations.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    started = time.time()
+    method = SyneMethod(request, started)
+    train_with(method, request, values["slots"], started + values["seconds"])
+    return read_evaluations(log)
