@@ -32,7 +32,7 @@ TASKS: dict[str, dict[str, Any]] = {
     },
     "covertype": {
         "data": "covertype_16pct.parquet",
-        "label": "target",
+        "label": "Cover_Type",
         "model": "models.mlp",
         "seconds": 240.0,
     },
