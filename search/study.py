@@ -112,7 +112,7 @@ class CoarseSection(_Section):
     """
 
     num_trials: Annotated[int, Field(ge=1)] | None = None
-    share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.15
 
 
 class NarrowSection(_Section):
