@@ -56,18 +56,18 @@ def main(request: str, target: str) -> None:
     values = json.loads(request)
     folder = Path(values["folder"])
     searched = _kept(folder / "search.json", lambda: _search(request, values["peer"]))
-    best = searched["best"]
+    best = searched["config"]
     with ProcessPoolExecutor(values["slots"], mp_context=get_context("spawn")) as pool:
         tests = list(pool.map(_retrained, [request] * NUM_SEEDS, [best] * NUM_SEEDS, SEEDS))
     found = {"mean": statistics.mean(tests), "sd": statistics.stdev(tests), "per_seed": tests}
-    Path(target).write_text(json.dumps({"config": best, "test": found, **searched}))
+    Path(target).write_text(json.dumps({"test": found, **searched}))
 
 
 def _search(request: str, peer: str) -> dict[str, Any]:
     began = time.time()
     found = SEARCHES[peer](request)
     return {
-        "best": min(found, key=lambda each: each["loss"])["config"],
+        "config": min(found, key=lambda each: each["loss"])["config"],
         "curve": curve_of(found),
         "search_seconds": time.time() - began,
         "num_trials": len({each["trial"] for each in found}),
@@ -84,7 +84,9 @@ def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if not path.exists():
         made = make()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(made))
+        unfinished = path.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(made))
+        unfinished.replace(path)
     kept: dict[str, Any] = json.loads(path.read_text())
     return kept
 
