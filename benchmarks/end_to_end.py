@@ -59,7 +59,6 @@ PEERS = ("ray_asha_random", "optuna_tpe_hyperband")
 def run_sieve(task: Task, out: Path, data: str) -> dict[str, Any]:
     """Run the command as a user would, and return what the run itself says of its cost."""
     run_dir = out / task.name / "sieve"
-    shutil.rmtree(run_dir, ignore_errors=True)  # a folder of this benchmark's own
     command = [str(Path(sys.executable).with_name("sieve")), "run", "--data", data]
     command += ["--model", task.model, "--time-budget", task.time_budget, "--out", str(run_dir)]
     command += ["--label", task.label] if task.label else []
@@ -121,9 +120,9 @@ def main() -> None:
             data = str(Path(os.environ["SIEVE_DATA"]) / data)
         path = arguments.out / f"{name}.json"
         measured = json.loads(path.read_text()) if arguments.keep and path.exists() else {}
-        if not arguments.keep:
-            shutil.rmtree(arguments.out / name, ignore_errors=True)  # this benchmark's own
         if "sieve" not in measured:
+            # This benchmark's own; what peers have kept there belongs to another plan.
+            shutil.rmtree(arguments.out / name, ignore_errors=True)
             measured = {"task": asdict(task), "sieve": run_sieve(task, arguments.out, data)}
             path.write_text(json.dumps(measured))
         for peer in PEERS if arguments.peers else ():

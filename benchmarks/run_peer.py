@@ -56,7 +56,7 @@ def main(request: str, target: str) -> None:
     values = json.loads(request)
     folder = Path(values["folder"])
     searched = _kept(folder / "search.json", lambda: _search(request, values["peer"]))
-    best = searched["best"]
+    best = searched["config"]
     seeds = [
         trial_seed(values["seed"], 1_000_000 + number) for number in range(values["num_seeds"])
     ]
@@ -64,14 +64,14 @@ def main(request: str, target: str) -> None:
         tests = list(pool.map(_retrained, [request] * len(seeds), [best] * len(seeds), seeds))
     spread = statistics.stdev(tests) if len(tests) > 1 else None
     found = {"mean": statistics.mean(tests), "sd": spread, "per_seed": tests}
-    Path(target).write_text(json.dumps({"config": best, "test": found, **searched}))
+    Path(target).write_text(json.dumps({"test": found, **searched}))
 
 
 def _search(request: str, peer: str) -> dict[str, Any]:
     began = time.time()
     found = SEARCHES[peer](request)
     return {
-        "best": min(found, key=lambda each: each["loss"])["config"],
+        "config": min(found, key=lambda each: each["loss"])["config"],
         "curve": curve_of(found),
         "search_seconds": time.time() - began,
         "num_trials": len({each["trial"] for each in found}),
@@ -88,7 +88,9 @@ def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if not path.exists():
         made = make()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(made))
+        unfinished = path.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(made))
+        unfinished.replace(path)
     kept: dict[str, Any] = json.loads(path.read_text())
     return kept
 

@@ -122,7 +122,7 @@ def _planted(name: str, space: Space, curve: Curve) -> Task:
     )
 
 
-PLANTED = {
+PLANTED: dict[str, Callable[[int], Task]] = {
     "bloom": blooming_task,
     "decade": decade_task,
     "inside": partial(decade_task, beyond=False),
