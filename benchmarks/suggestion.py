@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -110,10 +111,10 @@ def main() -> None:
         fresh = question(number)
         known = replace(fresh, state=SEARCHERS["gp"](fresh).state)
         calls: dict[str, Callable[[], object]] = {
-            "gp, fitted anew": lambda asked=fresh: SEARCHERS["gp"](asked),
-            "gp": lambda asked=known: SEARCHERS["gp"](asked),
-            "tpe": lambda asked=fresh: SEARCHERS["tpe"](asked),
-            "botorch, fitted anew": lambda asked=fresh: ask_botorch(asked),
+            "gp, fitted anew": partial(SEARCHERS["gp"], fresh),
+            "gp": partial(SEARCHERS["gp"], known),
+            "tpe": partial(SEARCHERS["tpe"], fresh),
+            "botorch, fitted anew": partial(ask_botorch, fresh),
         }
         for name, call in calls.items():
             try:

@@ -96,11 +96,15 @@ class BudgetSection(_Section):
             allows, up to 50 (more on small data).
         reduction_factor: Each rung is this many times the one below; the best 1/factor go on.
         num_rungs: From the shortest to the full run; coarse uses all but the last.
+        num_brackets: Brackets of successive halving, side by side: the second begins to compare
+            at the second rung, and so on. More than one is for models whose short trainings say
+            little about long ones.
     """
 
     full_epochs: Annotated[float, Field(gt=0)] | None = None
     reduction_factor: Annotated[int, Field(ge=2, le=10)] = 3
     num_rungs: Annotated[int, Field(ge=4, le=8)] = 4
+    num_brackets: Annotated[int, Field(ge=1)] = 1
 
 
 class CoarseSection(_Section):
@@ -232,6 +236,12 @@ def resolve_study(values: dict[str, Any]) -> Study:
         raise StudyError(
             f"study keys 'coarse.share' + 'confirm.share' = {shares:g}: they must stay below 1 "
             "and leave the fine phase its time"
+        )
+    brackets, rungs = study.budget.num_brackets, study.budget.num_rungs
+    if brackets >= rungs:
+        raise StudyError(
+            f"study key 'budget.num_brackets' = {brackets}: coarse compares at {rungs - 1} rungs "
+            "and each bracket begins at another one; give fewer brackets, or more budget.num_rungs"
         )
     return study
 

@@ -101,12 +101,14 @@ class Asha:
     Args:
         rungs: Rising integers, in training samples. At the last one trials end by themselves.
         factor: The best 1/factor go on.
+        first: Number of the first of these rungs in the run's ladder.
     """
 
-    def __init__(self, rungs: tuple[int, ...], factor: int) -> None:
+    def __init__(self, rungs: tuple[int, ...], factor: int, first: int = 0) -> None:
         assert all(low < high for low, high in itertools.pairwise(rungs))
         self.rungs = rungs
         self.factor = factor
+        self._first = first
         self._rungs = {samples: Rung(samples, factor) for samples in rungs}
 
     def report(self, trial_id: str, point: int, loss: float) -> Decision:
@@ -127,7 +129,7 @@ class Asha:
         if is_last:
             return CONTINUE
         numbers = {
-            "rung": self.rungs.index(point),
+            "rung": self._first + self.rungs.index(point),
             "samples": point,
             "loss": loss,
             "rank": rank,

@@ -27,6 +27,7 @@ class CoarsePhase(SearchPhase):
         num_trials: Limit of the number of trials; None: no limit.
         seed: Seeds the Sobol scrambling and the trainings.
         max_run_seconds: Stop a trial whose full run would take longer.
+        num_brackets: Of successive halving, side by side.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class CoarsePhase(SearchPhase):
         num_trials: int | None,
         seed: int,
         max_run_seconds: float = math.inf,
+        num_brackets: int = 1,
     ) -> None:
         super().__init__(
             "coarse",
@@ -48,6 +50,7 @@ class CoarsePhase(SearchPhase):
             num_trials=num_trials,
             seed=seed,
             max_run_seconds=max_run_seconds,
+            num_brackets=num_brackets,
         )
         self._sobol = SobolPoints(len(space.searched), seed)
 

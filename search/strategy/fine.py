@@ -59,6 +59,7 @@ class FinePhase(SearchPhase):
         by_time: Time is what is scarce, so that slow configurations must be worth it.
         seed: Seeds proposals and trainings.
         max_run_seconds: Stop a trial whose full run would take longer.
+        num_brackets: Of successive halving, side by side.
 
     Attributes:
         living: The space, as evidence changes it.
@@ -80,6 +81,7 @@ class FinePhase(SearchPhase):
         by_time: bool = False,
         seed: int,
         max_run_seconds: float = math.inf,
+        num_brackets: int = 1,
     ) -> None:
         super().__init__(
             "fine",
@@ -90,6 +92,7 @@ class FinePhase(SearchPhase):
             num_trials=num_trials,
             seed=seed + 1,
             max_run_seconds=max_run_seconds,
+            num_brackets=num_brackets,
         )
         self.living = LivingSpace(space, focus)
         self.seen.extend(observations_of(coarse, ladder.coarse))

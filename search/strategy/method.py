@@ -82,6 +82,7 @@ class Method:
             num_trials=self.coarse_trials,
             seed=self.study.seed,
             max_run_seconds=self.max_run_seconds,
+            num_brackets=self.study.budget.num_brackets,
         )
 
     def narrow(self, coarse: History) -> Narrowed | None:
@@ -115,6 +116,7 @@ class Method:
             by_time=self.study.time_budget is not None,
             seed=self.study.seed,
             max_run_seconds=self.max_run_seconds,
+            num_brackets=self.study.budget.num_brackets,
         )
 
     def _groups(self, coarse: History) -> Sequence[Group]:

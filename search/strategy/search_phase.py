@@ -7,7 +7,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from search.space import Config, Space
-from search.strategy.asha import CONTINUE, Asha, Decision
+from search.strategy.asha import CONTINUE, Decision
+from search.strategy.brackets import Brackets
 from search.strategy.budget import Ladder
 from search.strategy.memory import Memory
 from search.strategy.phase import PhaseStrategy, trial_seed
@@ -34,6 +35,7 @@ class SearchPhase(PhaseStrategy):
         num_trials: Limit of the number of trials; None: no limit.
         seed: Seeds proposals and trainings.
         max_run_seconds: Stop a trial whose full run would take longer.
+        num_brackets: Of successive halving, side by side.
 
     Attributes:
         seen: What rungs have told.
@@ -50,6 +52,7 @@ class SearchPhase(PhaseStrategy):
         num_trials: int | None,
         seed: int,
         max_run_seconds: float = math.inf,
+        num_brackets: int = 1,
     ) -> None:
         super().__init__(phase, ladder)
         self.space = space
@@ -60,7 +63,7 @@ class SearchPhase(PhaseStrategy):
         # Where all is fixed there is but one configuration beside the given ones.
         self._limit = num_trials if space.searched else len(self._given) or 1
         self._max_run_seconds = max_run_seconds
-        self._asha = Asha(rungs, ladder.factor)
+        self._brackets = Brackets(rungs, ladder.factor, num_brackets)
         self._points = ladder.evaluation_points(rungs[-1])
         self._looks = SecondLook(rungs[-1], seed)
         self._curves = {rung: Curves() for rung in rungs}
@@ -74,11 +77,11 @@ class SearchPhase(PhaseStrategy):
     @property
     def has_enough(self) -> bool:
         """Whether a few trials have been judged at a rung, or have failed."""
-        return self._asha.reached(self.rungs[0]) >= MIN_JUDGED
+        return self._brackets.num_judged >= MIN_JUDGED
 
     def ask(self) -> Trial | Promotion | None:
         """Return a paused trial that may go on, or the next new one; None: nothing now."""
-        call = self._asha.promotable()
+        call = self._brackets.promotable()
         if call is not None:
             why = f"among the best 1/{self.ladder.factor} of its rung by now"
             return Promotion(*call, why)
@@ -108,8 +111,10 @@ class SearchPhase(PhaseStrategy):
     def started(self, event: Trial | Promotion) -> None:
         """Let a trial that was called wait no longer."""
         self._num_started += 1
-        if isinstance(event, Promotion):
-            self._asha.withdraw(event.trial_id)
+        if isinstance(event, Trial):
+            self._brackets.start(event.trial_id)
+        else:
+            self._brackets.withdraw(event.trial_id)
             if event.is_look:
                 self._looks.look(event.trial_id)
             self._looks.leave(event.trial_id)
@@ -119,7 +124,7 @@ class SearchPhase(PhaseStrategy):
         trial, point = record.trial, evaluation.point
         if not math.isfinite(evaluation.validation_loss):
             self._fail(record)
-            return self._asha.report(trial.trial_id, point, evaluation.validation_loss)
+            return self._brackets.report(trial.trial_id, point, evaluation.validation_loss)
         too_slow = self._too_slow(evaluation)
         if too_slow.action == "stop" and not trial.source.startswith("default"):
             return too_slow
@@ -133,9 +138,9 @@ class SearchPhase(PhaseStrategy):
         self.seen.add(Observation(record.trial.config, point, record.loss, rate))
         kind = self._curves[point].kind([each.validation_loss for each in record.evaluations])
         if self._looks.is_looked_at(trial_id):
-            self._asha.pass_by(trial_id, point, record.loss)
+            self._brackets.pass_by(trial_id, point, record.loss)
             return CONTINUE
-        decision = self._asha.report(trial_id, point, record.loss)
+        decision = self._brackets.report(trial_id, point, record.loss)
         if decision.action == "pause":
             self._looks.pause(trial_id, kind)
         return decision
@@ -159,7 +164,7 @@ class SearchPhase(PhaseStrategy):
         elif record.ending.status == "completed" and math.isfinite(record.loss):
             trial, reached = record.trial, record.evaluations[-1].point
             self._looks.end(trial.trial_id, record.loss)
-            self._asha.complete(trial.trial_id, reached, record.loss)
+            self._brackets.complete(trial.trial_id, reached, record.loss)
             if reached < self.rungs[-1]:
                 rate = record.seconds_per_sample
                 self.seen.add(Observation(trial.config, self.rungs[-1], record.loss, rate))
@@ -167,6 +172,6 @@ class SearchPhase(PhaseStrategy):
     def _fail(self, record: Record) -> None:
         finite = [e.point for e in record.evaluations if math.isfinite(e.validation_loss)]
         self._looks.end(record.trial.trial_id, math.inf)
-        missed = self._asha.fail(record.trial.trial_id, max(finite, default=0))
+        missed = self._brackets.fail(record.trial.trial_id, max(finite, default=0))
         if missed is not None:
             self.seen.add(Observation(record.trial.config, missed, math.inf))
