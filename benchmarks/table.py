@@ -46,18 +46,20 @@ def write_readme(results: Path, target: Path) -> None:
         target: The Markdown file.
     """
     measured = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
-    parts = [_INTRODUCTION, _machine(), _RUNS, _runs_table(measured)]
+    parts = [_INTRODUCTION, machine(), _RUNS, _runs_table(measured)]
     with_peers = [each for each in measured if any(peer in each for peer in PEER_NAMES)]
     if with_peers:
         parts += [_PEERS, _peers_table(with_peers)]
     target.write_text("\n".join(parts))
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Return what was measured on, as a sentence."""
     return f"Measured on {os.cpu_count()} cores ({platform.machine()}), without a GPU.\n"
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
@@ -65,7 +67,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def _runs_table(measured: list[dict[str, Any]]) -> str:
     header = ["task", "model", "time budget", "wall", "winner", "wanted", "baseline", "difference"]
     header += ["verdict", "trials", "memory", "training share", "start"]
-    return _table(header, [_run_row(each["task"], each["sieve"]) for each in measured])
+    return markdown_table(header, [_run_row(each["task"], each["sieve"]) for each in measured])
 
 
 def _run_row(task: dict[str, Any], run: dict[str, Any]) -> list[str]:
@@ -100,7 +102,7 @@ def _peers_table(measured: list[dict[str, Any]]) -> str:
         for peer, name in PEER_NAMES.items()
         if peer in each
     ]
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _peer_row(task: str, name: str, peer: dict[str, Any], sieve: dict[str, Any]) -> list[str]:

@@ -1,0 +1,53 @@
+"""The benchmarks' own arithmetic, and that a run of theirs is kept and not done again."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.real_table import rows_of
+from benchmarks.search.__main__ import main
+from benchmarks.search.report import Pairs, mean_curve
+
+
+def run_search(out: Path, methods: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict]:
+    arguments = ["--methods", methods, "--tasks", "bloom:0", "--seeds", "2", "--full-runs", "6"]
+    monkeypatch.setattr(sys, "argv", ["search", *arguments, "--workers", "4", "--out", str(out)])
+    main()
+    return json.loads((out / "regret.json").read_text())
+
+
+def test_a_search_benchmark_keeps_what_it_has_done(tmp_path, monkeypatch):
+    first = run_search(tmp_path, "random", monkeypatch)
+    kept = tmp_path / "runs" / "random" / "bloom-0-0.json"
+    written = kept.stat().st_mtime_ns
+    both = run_search(tmp_path, "random,sieve", monkeypatch)
+    assert kept.stat().st_mtime_ns == written
+    assert both["random"] == first["random"]
+    assert [len(both["sieve"]["bloom:0"][seed]) for seed in "01"] == [64, 64]
+
+
+def test_the_same_seed_is_the_same_search(tmp_path, monkeypatch):
+    once = run_search(tmp_path / "a", "sieve", monkeypatch)
+    assert run_search(tmp_path / "b", "sieve", monkeypatch) == once
+
+
+def test_methods_are_compared_on_the_runs_that_both_have_done():
+    regrets = {
+        "sieve": {"a": {"0": [0.4, 0.1], "1": [0.4, 0.3]}, "b": {"0": [0.0, 0.0]}},
+        "peer": {"a": {"0": [0.5, 0.2]}},
+    }
+    pairs = Pairs.of(regrets, "sieve", "peer")
+    assert pairs.mean(-1) == (0.1, 0.2)
+    assert pairs.time_to_their_end() == 1.0
+    assert mean_curve(regrets, "sieve") == pytest.approx([0.2, 0.1])
+
+
+def test_real_trainings_are_compared_by_the_time_to_the_loss_of_the_other():
+    ours = {"curve": [[10.0, 0.5], [40.0, 0.2]], "test": {"mean": 0.9}}
+    theirs = {"curve": [[20.0, 0.6], [80.0, 0.3]], "test": {"mean": 0.8}}
+    best, other = rows_of("digits", {"sieve": {0: ours}, "syne_tune": {0: theirs}})
+    assert best[:2] == ["digits", "sieve"]
+    assert other[4:7] == ["80 s", "40 s", "0.50"]
+    assert other[-1].startswith("+0.1000")
