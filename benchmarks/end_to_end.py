@@ -71,10 +71,15 @@ def run_sieve(task: Task, out: Path, data: str) -> dict[str, Any]:
 
 
 def sieve_curve(run: RunDir) -> list[tuple[float, float]]:
-    """Return (seconds, lowest validation loss so far) wherever it fell."""
+    """Return (seconds, lowest validation loss so far), on the search's validation rows."""
     logs = [run.path / phase / "events.jsonl" for phase in ("coarse", "fine", "confirm")]
     events = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-    evaluations = [event for event in events if event["event"] == "evaluation"]
+    elsewhere = {e["trial_id"] for e in events if e["event"] == "trial" and e["division"]}
+    evaluations = [
+        event
+        for event in events
+        if event["event"] == "evaluation" and event["trial_id"] not in elsewhere
+    ]
     return curve_of([{"at": e["elapsed"], "loss": e["validation_loss"]} for e in evaluations])
 
 

@@ -53,7 +53,7 @@ class Bench:
 
     def session(self, config: Config, seed: int, *, test: bool = False) -> NetworkSession:
         """Return a full training of a configuration on all the training rows."""
-        rows = self._rows.confirm() if test else self._rows.search(len(self._rows.train))
+        rows = self._rows.confirm()[0] if test else self._rows.search(len(self._rows.train))
         full = self.ladder.full
         job = Job("peer", config, self.spec, seed, full, self.points, "accuracy", 1.0, not test)
         return NetworkSession(job, self.model, self._data, Rows.of(rows))

@@ -1,7 +1,7 @@
 """What a decision costs on thousands of simulated workers.
 
-``python -m benchmarks.scale`` simulates a search phase with many trials and prints, for each
-number of trials, the CPU time of a decision and the peak memory of the process.
+``python -m benchmarks.scale`` simulates search phases with many trials and measures, for each
+number of trials, the CPU time of an event and the peak memory of the process.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from pathlib import Path
 
+from benchmarks.figures import Figures
 from search.execution.simulator import Simulator
 from search.space import Choice, Float, Space
 from search.strategy.budget import Ladder
@@ -55,11 +57,18 @@ def phase_of(name: str, num_trials: int, num_workers: int) -> PhaseStrategy:
 
 
 def main() -> None:
-    """Simulate and print a table."""
+    """Simulate, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=10_000)
     parser.add_argument("--trials", default="1000,10000,100000")
+    parser.add_argument("--out", type=Path, help="JSON file for benchmarks.search.report")
     arguments = parser.parse_args()
+    figures = Figures(
+        "What a decision costs",
+        "`python -m benchmarks.scale`: a phase simulated on one core, proposals included. An "
+        "event is a start, an evaluation, a pause, a promotion, an end or an answer of the "
+        "model; memory is the highest of the process so far.",
+    )
     for name in ("coarse", "fine"):
         for num_trials in map(int, arguments.trials.split(",")):
             num_workers = min(arguments.workers, num_trials // 10)
@@ -74,11 +83,15 @@ def main() -> None:
             Simulator(Bowl(), num_workers, count).run(phase, float("inf"))
             spent = time.process_time() - began
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            print(
-                f"{name}: {num_trials} trials, {num_workers} workers: {spent:.1f} s CPU, "
-                f"{1e6 * spent / events:.0f} µs an event, peak {memory:.2f} GiB",
-                flush=True,
+            figures.add(
+                phase=name,
+                trials=f"{num_trials:,}",
+                workers=f"{num_workers:,}",
+                CPU=f"{spent:.1f} s",
+                an_event=f"{1e6 * spent / events:.0f} µs",
+                memory=f"{memory:.2f} GiB",
             )
+    figures.save(arguments.out)
 
 
 if __name__ == "__main__":

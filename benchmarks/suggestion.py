@@ -1,6 +1,6 @@
 """What a suggestion costs on one core, by the number of observations.
 
-``OMP_NUM_THREADS=1 python -m benchmarks.suggestion`` prints milliseconds for each searcher, in
+``OMP_NUM_THREADS=1 python -m benchmarks.suggestion`` measures milliseconds for each searcher, in
 batches as the fine phase asks for them: with hyperparameters fitted anew, and with those of the
 last batch. Where BoTorch is installed (``sieve-search[peers]``), the same question goes to it.
 """
@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks.figures import Figures
 from search.space import Choice, Config, Float, Space
 from search.strategy.encoding import Encoding
 from search.strategy.fine import MIN_BATCH
@@ -102,11 +104,19 @@ def ask_botorch(asked: Question) -> object:
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--observations", default="50,200,500")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="JSON file for benchmarks.search.report")
     arguments = parser.parse_args()
+    figures = Figures(
+        "What a suggestion costs",
+        "`OMP_NUM_THREADS=1 python -m benchmarks.suggestion`: milliseconds of one core for a "
+        f"suggestion, in batches of {MIN_BATCH}, median of {arguments.repeats}; 9 dimensions. "
+        "*Fitted anew* looks for hyperparameters, which is done when observations have grown by "
+        "a tenth. A run asks in the background, while a third of the last batch is left.",
+    )
     for number in map(int, arguments.observations.split(",")):
         fresh = question(number)
         known = replace(fresh, state=SEARCHERS["gp"](fresh).state)
@@ -122,7 +132,8 @@ def main() -> None:
             except ImportError as error:
                 print(f"{name}: {error}")
                 continue
-            print(f"{number} observations, {name}: {cost:.1f} ms a suggestion", flush=True)
+            figures.add(observations=str(number), searcher=name, ms=f"{cost:.1f}")
+    figures.save(arguments.out)
 
 
 if __name__ == "__main__":

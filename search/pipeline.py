@@ -28,7 +28,7 @@ from search.artifacts import (
 )
 from search.data import DataOptions, Dataset, load_dataset
 from search.data.batches import Resident
-from search.data.phase_rows import RowPlan
+from search.data.phase_rows import RowPlan, describe_divisions
 from search.errors import Interrupted, RunFailed, SieveError
 from search.execution.clock import RunClock
 from search.execution.driver import Observer, PhaseDriver
@@ -170,7 +170,8 @@ class Run:
                 seed=self.study.seed,
             )
         )
-        self.rows = RowPlan.of(self.data, seed=self.study.seed)
+        num_seeds = self.study.confirm.num_seeds
+        self.rows = RowPlan.of(self.data, seed=self.study.seed, num_fresh=num_seeds)
         self.metric = resolve_metric(self.study.metric, self.data.spec.task)
         self.display.metric, self.display.mode = self.metric, self._mode
         if not self.dir.exists(PROVENANCE):
@@ -204,7 +205,7 @@ class Run:
         return plan
 
     def _measure_speed(self) -> Speed:
-        context = self._context("coarse", self.rows.search(len(self.rows.train)))
+        context = self._context("coarse", [self.rows.search(len(self.rows.train))])
         return self.ray.measure_speed(context)
 
     def _divide(self, speed: Speed | None) -> Plan:
@@ -220,7 +221,7 @@ class Run:
 
     def search_coarse(self) -> History:
         """Wide and short: defaults and Sobol points under ASHA, on a subsample."""
-        rows = self.rows.search(self.plan.coarse_rows)
+        rows = [self.rows.search(self.plan.coarse_rows)]
         return self._run_phase(self.method.coarse(), rows, lambda: self.plan.coarse_ends_at)
 
     def narrow(self, coarse: History) -> Space:
@@ -245,7 +246,7 @@ class Run:
         """Narrow and long: the survivors again, then a model's proposals, under ASHA."""
         strategy = self.method.fine(focus, coarse)
         deadline = Deadline(lambda: self.method.fine_ends_at(coarse, strategy.history, self.plan))
-        rows = self.rows.search(self.plan.fine_rows)
+        rows = [self.rows.search(self.plan.fine_rows)]
         return self._run_phase(strategy, rows, lambda: deadline.at(self.clock.elapsed()))
 
     def confirm(self, coarse: History, fine: History) -> History:
@@ -253,11 +254,13 @@ class Run:
         if not self.dir.exists("confirm"):
             for candidate in self.method.candidates(coarse, fine):
                 self._say("confirm", "candidate", candidate.why)
-        strategy = self.method.confirm(coarse, fine)
+            if fresh := self.rows.fresh:
+                self._say("confirm", "divisions", describe_divisions(fresh), quiet=True)
+        strategy = self.method.confirm(coarse, fine, len(self.rows.fresh))
         return self._run_phase(strategy, self.rows.confirm(), lambda: float("inf"))
 
     def _run_phase(
-        self, strategy: PhaseStrategy, rows: dict[str, Any], ends_at: Callable[[], float]
+        self, strategy: PhaseStrategy, rows: list[dict[str, Any]], ends_at: Callable[[], float]
     ) -> History:
         phase = strategy.phase
         if self.dir.exists(f"{phase}/{DONE}"):
@@ -290,7 +293,7 @@ class Run:
         return strategy.history
 
     def _context(
-        self, phase: Phase, rows: dict[str, Any], rungs: tuple[int, ...] = ()
+        self, phase: Phase, rows: list[dict[str, Any]], rungs: tuple[int, ...] = ()
     ) -> PhaseContext:
         confirm = phase == "confirm"
         return PhaseContext(

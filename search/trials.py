@@ -33,6 +33,8 @@ class Trial:
         seed: Seeds initialisation, data order and dropout.
         budget_samples: Training samples after which it ends; schedules stretch to it.
         points: Training samples at which it is evaluated, rising; the last is the budget.
+        division: Into which training and validation rows the data are divided: 0 is the search's
+            way, the others are the proof's.
     """
 
     trial_id: str
@@ -42,6 +44,7 @@ class Trial:
     seed: int
     budget_samples: int
     points: tuple[int, ...]
+    division: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", tuple(self.points))  # a list when read from JSON

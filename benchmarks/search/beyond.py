@@ -8,9 +8,10 @@ many the space ends without it; likewise, on ``inside:0`` …, for optima that l
 from __future__ import annotations
 
 import argparse
-import json
 import math
+from pathlib import Path
 
+from benchmarks.figures import Figures
 from benchmarks.search.planted import Decade
 from benchmarks.search.sieve import search
 from benchmarks.search.suite import load_task
@@ -33,19 +34,30 @@ def run(kind: str, seed: int, num_workers: int, full_runs: float) -> dict[str, b
 
 
 def main() -> None:
-    """Run all seeds and print the shares."""
+    """Run all seeds, count and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--full-runs", type=float, default=64)
+    parser.add_argument("--out", type=Path, help="JSON file for benchmarks.search.report")
     arguments = parser.parse_args()
+    figures = Figures(
+        "An optimum outside of the first range",
+        "`python -m benchmarks.search.beyond`: planted bowls in five dimensions, "
+        f"{arguments.full_runs:g} full trainings on {arguments.workers} workers. *decade*: the "
+        "optimum lies a decade beyond the range's end; *inside*: it lies in the range. *Found* is "
+        "a recommended value within a factor of three of the optimum, *kept* a space that holds "
+        "the optimum at the end.",
+    )
     for kind in ("decade", "inside"):
         runs = [
             run(kind, seed, arguments.workers, arguments.full_runs)
             for seed in range(arguments.seeds)
         ]
         shares = {key: sum(each[key] for each in runs) / len(runs) for key in runs[0]}
-        print(json.dumps({"kind": kind, "seeds": len(runs), **shares}), flush=True)
+        percent = {key: f"{share:.0%}" for key, share in shares.items()}
+        figures.add(optimum=kind, seeds=str(len(runs)), **percent)
+    figures.save(arguments.out)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from benchmarks.figures import Figures
+
 Regrets = dict[str, dict[str, dict[str, list[float]]]]
 """{method: {task: {seed: regrets at 1/64 … 64/64 of the budget}}}."""
 
@@ -205,12 +207,13 @@ full. Peers are as they ship, with a reduction factor of 3 and the tasks' lowest
 """
 
 
-def write_readme(folders: Sequence[Path], target: Path) -> None:
+def write_readme(folders: Sequence[Path], target: Path, figures: Sequence[Path] = ()) -> None:
     """Write tables and pictures of several folders.
 
     Args:
         folders: Each of ``python -m benchmarks.search --out``.
         target: The Markdown file; pictures go beside it.
+        figures: Files of :class:`~benchmarks.figures.Figures`; a section each.
     """
     parts = [_INTRODUCTION]
     for folder in folders:
@@ -222,6 +225,7 @@ def write_readme(folders: Sequence[Path], target: Path) -> None:
             f"## {outcome.full_runs:g} full trainings on {outcome.num_workers} workers\n\n"
             f"Tasks: {_shortened(tasks)}.\n\n{table(outcome)}\n![Regret over time]({picture})\n"
         )
+    parts += [Figures.read(path).markdown() for path in figures]
     target.write_text("\n".join(parts))
 
 
@@ -234,8 +238,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+", help="of python -m benchmarks.search")
     parser.add_argument("--readme", type=Path, default=Path(__file__).with_name("README.md"))
+    parser.add_argument("--figures", type=Path, nargs="*", default=[], help="of the other scripts")
     arguments = parser.parse_args()
-    write_readme(arguments.folders, arguments.readme)
+    write_readme(arguments.folders, arguments.readme, arguments.figures)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.dataset import Dataset
+from search.data.split import fresh_divisions
 from search.data.subsample import nested_order, sampling_rates, subsample
 
 Rows = NDArray[np.int64]
@@ -28,22 +30,27 @@ class RowPlan:
         validation: Likewise the validation rows.
         test: The test rows.
         strata: Stratum of every row of the data set.
+        fresh: Other divisions into training and validation rows, for the proof; see
+            :func:`~search.data.split.fresh_divisions`.
     """
 
     train: Rows
     validation: Rows
     test: Rows
     strata: NDArray[np.int64]
+    fresh: tuple[tuple[Rows, Rows], ...] = ()
 
     @classmethod
-    def of(cls, dataset: Dataset, *, seed: int) -> RowPlan:
-        """Order a data set's rows."""
+    def of(cls, dataset: Dataset, *, seed: int, num_fresh: int = 0) -> RowPlan:
+        """Order a data set's rows, with up to ``num_fresh`` other divisions of them."""
+        splits, strata, hashes = dataset.splits, dataset.strata, dataset.hashes
 
         def order(rows: Rows) -> Rows:
-            return nested_order(dataset.strata, dataset.hashes, rows, seed=seed)
+            return nested_order(strata, hashes, rows, seed=seed)
 
-        splits = dataset.splits
-        return cls(order(splits.train), order(splits.validation), splits.test, dataset.strata)
+        divisions = fresh_divisions(splits, strata, hashes, num=num_fresh, seed=seed)
+        fresh = tuple((order(train), order(validation)) for train, validation in divisions)
+        return cls(order(splits.train), order(splits.validation), splits.test, strata, fresh)
 
     def search(self, num_rows: int) -> dict[str, Rows]:
         """Return the parts of a search phase with ``num_rows`` training rows."""
@@ -54,14 +61,20 @@ class RowPlan:
             "probe": subsample(self.train, min(PROBE_ROWS, num_rows)),
         }
 
-    def confirm(self) -> dict[str, Rows]:
-        """Return the parts of the confirm phase: everything, the test rows included."""
-        return {
-            "train": self.train,
-            "validation": self.validation,
-            "probe": subsample(self.train, PROBE_ROWS),
-            "test": self.test,
-        }
+    def confirm(self) -> list[dict[str, Rows]]:
+        """Return the parts of the confirm phase: everything, the test rows included.
+
+        The first division is the search's, the fresh ones follow.
+        """
+        return [
+            {
+                "train": train,
+                "validation": validation,
+                "probe": subsample(train, PROBE_ROWS),
+                "test": self.test,
+            }
+            for train, validation in ((self.train, self.validation), *self.fresh)
+        ]
 
     def describe(self, coarse_rows: int, fine_rows: int) -> dict[str, Any]:
         """Return the phases' subsamples as in ``subsample.json``: sizes and sampling rates."""
@@ -73,3 +86,12 @@ class RowPlan:
             }
             for phase, size in sizes.items()
         }
+
+
+def describe_divisions(fresh: Sequence[tuple[Rows, Rows]]) -> str:
+    """Say in words why the proof has its own validation rows."""
+    sizes = [len(validation) for _, validation in fresh]
+    return (
+        f"few validation rows: each seed is judged on {min(sizes)} rows of its own, by which the "
+        "search hasn't chosen"
+    )

@@ -32,11 +32,13 @@ class Splits:
         train: To learn from.
         validation: To choose by.
         test: To prove on, once.
+        validation_is_given: The data themselves say which rows are for validation.
     """
 
     train: Rows
     validation: Rows
     test: Rows
+    validation_is_given: bool = False
 
     def parts(self) -> dict[str, Rows]:
         """Return the parts by name."""
@@ -130,13 +132,54 @@ def make_splits(
     given = _given_parts(table, schema.split)
     train = np.flatnonzero(given == "train")
     validation, test = np.flatnonzero(given == "validation"), np.flatnonzero(given == "test")
+    is_given = len(validation) > 0
     num_parts = 1 + (len(test) == 0) + (len(validation) == 0)
     _check_classes(table, schema, strata, train, num_parts=num_parts)
     if len(test) == 0:
         train, test = _cut(train, strata, hashes, TEST_SHARE, "test", seed)
     if len(validation) == 0:
         train, validation = _validation(train, strata, hashes, seed)
-    return _checked(Splits(train, validation, test))
+    return _checked(Splits(train, validation, test, is_given))
+
+
+def fresh_divisions(
+    splits: Splits,
+    strata: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    *,
+    num: int,
+    seed: int,
+) -> list[tuple[Rows, Rows]]:
+    """Divide training and validation rows anew, where validation is small and drawn by us.
+
+    Hundreds of trials are chosen by the same few rows; whoever is best there is so by luck, too.
+    A proof had better judge on rows that nothing was chosen by. The validation parts returned
+    share no rows among themselves, nor with the first one, while there are enough.
+
+    Args:
+        splits: The search's.
+        strata: Each row's stratum.
+        hashes: Each row's hash.
+        num: How many divisions.
+        seed: Another seed, other divisions.
+
+    Returns:
+        (training rows, validation rows), each sorted, together those of the search; none where
+        the data name the validation rows, or where these are 5,000 or more.
+    """
+    wanted = len(splits.validation)
+    if splits.validation_is_given or wanted >= VALIDATION_ROWS:
+        return []
+    everything = np.sort(np.concatenate([splits.train, splits.validation]))
+    left = splits.train
+    divisions: list[tuple[Rows, Rows]] = []
+    for number in range(1, num + 1):
+        if len(left) <= wanted:
+            left = splits.train
+        share = wanted / len(left)
+        left, validation = _cut(left, strata, hashes, share, f"validation {number}", seed)
+        divisions.append((np.setdiff1d(everything, validation), validation))
+    return divisions
 
 
 def _checked(splits: Splits) -> Splits:

@@ -43,6 +43,6 @@ def _measure(dataset: Dataset, context: PhaseContext) -> Speed:
     use_threads(context.num_cpus)
     model = import_model(context)
     data = Resident(dataset, device_for(context.num_gpus))
-    rows = Rows.of(context.rows)
+    rows = Rows.of(context.rows[0])
     config = model.defaults(dataset.spec)[0].config
     return measure_speed(model, config, dataset.spec, data, rows, metric=context.metric)

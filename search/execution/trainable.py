@@ -49,7 +49,7 @@ class PhaseContext:
         model_path: Import path or file of the model module.
         search_path: Folders to import it from.
         rows: Row numbers of the parts: ``train``, ``validation``, ``probe`` and, in confirm,
-            ``test``.
+            ``test``; once for each division of the data.
         metric: Name of the metric.
         trial_folder: Where the trials keep their state.
         checkpoint_interval_s: Longest training time that a crash may cost.
@@ -62,7 +62,7 @@ class PhaseContext:
 
     model_path: str
     search_path: tuple[str, ...]
-    rows: dict[str, NDArray[np.int64]]
+    rows: list[dict[str, NDArray[np.int64]]]
     metric: str
     trial_folder: Path
     checkpoint_interval_s: float
@@ -153,7 +153,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         use_threads(context.num_cpus)
         dataset, data = self._resident_data()
         job = make_job(trial, context, dataset)
-        rows = Rows.of(context.rows)
+        rows = Rows.of(context.rows[trial.division])
         state = self._load_state()
         session = open_session(job, import_model(context), data, rows, state)
         self._stream = session.run()

@@ -15,7 +15,7 @@ _S, _I, _F = pa.string(), pa.int64(), pa.float64()
 TRIALS = pa.schema(
     {
         **dict.fromkeys(("trial_id", "phase", "source", "config", "status", "reason"), _S),
-        **dict.fromkeys(("seed", "budget_samples", "samples_seen", "rung"), _I),
+        **dict.fromkeys(("seed", "division", "budget_samples", "samples_seen", "rung"), _I),
         **dict.fromkeys(("best_validation_loss", "best_validation_metric"), _F),
         "best_samples": _I,
         **dict.fromkeys(("test_loss", "test_metric", "train_seconds", "eval_seconds"), _F),
@@ -69,6 +69,7 @@ def _trial_row(record: Record, rungs: tuple[int, ...]) -> dict[str, Any]:
         "source": trial.source,
         "config": json.dumps(trial.config),
         "seed": trial.seed,
+        "division": trial.division,
         "budget_samples": trial.budget_samples,
         "samples_seen": record.samples_seen,
         "rung": max((i for i, rung in enumerate(rungs) if last >= rung), default=-1),

@@ -42,10 +42,18 @@ class ConfirmPhase(PhaseStrategy):
         ladder: The rungs; each run is a full one.
         num_seeds: Runs of each candidate.
         seed: Seeds the runs: the n-th run of every candidate has the same seed.
+        num_divisions: Fresh divisions into training and validation rows; the n-th run of every
+            candidate has the same one. 0: all runs have the search's.
     """
 
     def __init__(
-        self, candidates: Sequence[Candidate], ladder: Ladder, *, num_seeds: int, seed: int
+        self,
+        candidates: Sequence[Candidate],
+        ladder: Ladder,
+        *,
+        num_seeds: int,
+        seed: int,
+        num_divisions: int = 0,
     ) -> None:
         super().__init__("confirm", ladder)
         seeds = [trial_seed(seed, 1_000_000 + number) for number in range(num_seeds)]
@@ -58,6 +66,7 @@ class ConfirmPhase(PhaseStrategy):
                 seed=each,
                 budget_samples=ladder.full,
                 points=ladder.evaluation_points(ladder.full),
+                division=1 + number % num_divisions if num_divisions else 0,
             )
             for number, each in enumerate(seeds)
             for candidate in candidates

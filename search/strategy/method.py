@@ -136,11 +136,12 @@ class Method:
         number = self.study.confirm.num_finalists
         return choose_candidates(coarse, fine, self.defaults, self.ladder, number)
 
-    def confirm(self, coarse: History, fine: History) -> ConfirmPhase:
-        """Every candidate over several seeds, in full."""
+    def confirm(self, coarse: History, fine: History, num_divisions: int = 0) -> ConfirmPhase:
+        """Every candidate over several seeds, in full; see :class:`ConfirmPhase`."""
         return ConfirmPhase(
             self.candidates(coarse, fine),
             self.ladder,
             num_seeds=self.study.confirm.num_seeds,
             seed=self.study.seed,
+            num_divisions=num_divisions,
         )

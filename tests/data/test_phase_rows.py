@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.data import DataOptions, load_dataset
-from search.data.phase_rows import MAX_VALIDATION_ROWS, PROBE_ROWS, RowPlan
+from search.data.phase_rows import MAX_VALIDATION_ROWS, PROBE_ROWS, RowPlan, describe_divisions
 
 DIGITS = load_dataset(DataOptions("sklearn:digits"))
 PLAN = RowPlan.of(DIGITS, seed=0)
@@ -38,17 +38,30 @@ def test_the_training_loss_is_measured_on_rows_that_are_trained_on(num_rows: int
 
 
 def test_confirm_has_all_rows() -> None:
-    parts = PLAN.confirm()
+    (parts,) = PLAN.confirm()
     for name, rows in DIGITS.splits.parts().items():
         assert sorted(parts[name]) == list(rows)
     assert set(parts["probe"]) <= set(parts["train"])
+
+
+def test_each_seed_of_a_proof_on_few_rows_has_validation_rows_of_its_own() -> None:
+    plan = RowPlan.of(DIGITS, seed=0, num_fresh=3)
+    first, *fresh = plan.confirm()
+    assert list(first["train"]) == list(PLAN.train)
+    everything = set(first["train"]) | set(first["validation"])
+    for parts in fresh:
+        assert set(parts["train"]) | set(parts["validation"]) == everything
+        assert not set(parts["train"]) & set(parts["validation"])
+        assert set(parts["probe"]) <= set(parts["train"])
+        assert list(parts["test"]) == list(first["test"])
+    assert len(describe_divisions(plan.fresh).splitlines()) == 1
 
 
 def test_a_search_phase_has_enough_validation_rows_and_confirm_all() -> None:
     validation = np.arange(MAX_VALIDATION_ROWS + 500)
     plan = RowPlan(np.arange(9), validation, np.arange(9), np.zeros(len(validation), np.int64))
     assert len(plan.search(5)["validation"]) == MAX_VALIDATION_ROWS
-    assert len(plan.confirm()["validation"]) == len(validation)
+    assert len(plan.confirm()[0]["validation"]) == len(validation)
 
 
 def test_the_plan_follows_from_the_seed() -> None:

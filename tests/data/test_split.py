@@ -7,7 +7,14 @@ from example_tables import classes_table, images, refused, replaced, schema_of, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.data.split import Splits, fingerprint, make_strata, row_hashes
+from search.data.split import (
+    VALIDATION_ROWS,
+    Splits,
+    fingerprint,
+    fresh_divisions,
+    make_strata,
+    row_hashes,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.lists(st.integers(3, 80), min_size=2, max_size=5)
@@ -59,6 +66,46 @@ def test_every_part_has_each_class_in_proportion_within_a_row(sizes: list[int], 
         assert abs(test - 0.2 * size) < 1
         assert abs(validation - 0.2 * (size - test)) < 1
         assert min(test, validation, counts["train"][name]) >= 1
+
+
+def divided_anew(
+    table: pa.Table, splits: Splits, num: int, seed: int = 0
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    strata, hashes = make_strata(table, schema_of(table)), row_hashes(table, schema_of(table))
+    return fresh_divisions(splits, strata, hashes, num=num, seed=seed)
+
+
+@given(st.lists(st.integers(30, 80), min_size=2, max_size=4), st.integers(1, 6), SEEDS)
+def test_a_proof_judges_by_rows_that_no_search_was_judged_by(
+    sizes: list[int], num: int, seed: int
+) -> None:
+    table = classes_table(sizes, seed)
+    splits = split(table, seed=seed)
+    divisions = divided_anew(table, splits, num, seed)
+    assert len(divisions) == num
+    for train, validation in divisions:
+        assert_a_partition(Splits(train, validation, splits.test), table.num_rows)
+        assert not set(validation) & set(splits.validation)
+        assert abs(len(validation) - len(splits.validation)) <= len(sizes)
+    first = [set(validation) for _, validation in divisions[:3]]
+    assert len(set().union(*first)) == sum(map(len, first)), "there are rows enough for three"
+
+
+def test_copies_of_a_row_stay_together_when_rows_are_divided_anew() -> None:
+    table = classes_table([60, 60])
+    doubled = pa.concat_tables([table, table])
+    for train, validation in divided_anew(doubled, split(doubled), 3):
+        assert not set(train % 120) & set(validation % 120)
+
+
+def test_rows_that_the_data_name_or_that_are_many_stay_the_validation_rows() -> None:
+    small = classes_table([60, 60])
+    given = small.append_column("split", pa.array(["train", "validation", "test"] * 40))
+    assert split(given, split="split").validation_is_given
+    assert divided_anew(small, split(given, split="split"), 3) == []
+    rows = np.arange(2 * VALIDATION_ROWS)
+    large = Splits(rows[VALIDATION_ROWS:], rows[:VALIDATION_ROWS], rows[:1])
+    assert divided_anew(small, large, 3) == []
 
 
 def test_large_data_spend_a_tenth_on_validation() -> None:

@@ -117,6 +117,16 @@ def test_only_confirm_has_read_the_test_rows(done: tuple[Path, list[dict]]) -> N
     assert set(confirm["sparsity"].to_pylist()) != {0.0}, "pruning shows in the sparsity"
 
 
+def test_on_few_rows_each_seed_of_the_proof_has_its_own_validation_rows(
+    done: tuple[Path, list[dict]],
+) -> None:
+    for phase, expected in (("coarse", {0}), ("fine", {0}), ("confirm", {1, 2})):
+        trials = pq.read_table(done[0] / phase / "trials.parquet")
+        assert set(trials["division"].to_pylist()) == expected
+    journal = (done[0] / "journal.jsonl").read_text()
+    assert "judged on" in journal
+
+
 def test_every_move_of_the_space_has_its_evidence(done: tuple[Path, list[dict]]) -> None:
     space = json.loads((done[0] / "space" / "1.json").read_text())
     assert all(each["why"] for each in space["evidence"])

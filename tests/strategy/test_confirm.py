@@ -132,6 +132,16 @@ def test_every_candidate_runs_in_full_with_the_same_seeds_seed_by_seed() -> None
     assert all(r.ending and r.ending.status == "completed" for r in phase.history)
 
 
+@pytest.mark.parametrize(("num", "expected"), [(0, [0, 0, 0]), (2, [1, 2, 1]), (3, [1, 2, 3])])
+def test_the_same_run_of_every_candidate_has_the_same_division(
+    num: int, expected: list[int]
+) -> None:
+    phase = ConfirmPhase(candidates(2), LADDER, num_seeds=3, seed=0, num_divisions=num)
+    Simulation(phase, slots=1, faults=False).run(10_000)
+    found = [record.trial.division for record in phase.history]
+    assert found == [each for each in expected for _ in range(2)]
+
+
 def test_confirmation_seeds_differ_from_the_searches() -> None:
     coarse = CoarsePhase(SPACE, DEFAULTS, LADDER, num_trials=50, seed=7)
     Simulation(coarse).run(10_000)

@@ -42,7 +42,7 @@ class Small:
 
 def _small(uri: str, **options: Any) -> Small:
     dataset = load_dataset(DataOptions(uri=uri, **options))
-    parts = RowPlan.of(dataset, seed=0).confirm()
+    parts = RowPlan.of(dataset, seed=0).confirm()[0]
     sizes = {"train": 200, "validation": 80, "probe": 60, "test": 80}
     rows = Rows.of({name: parts[name][:size] for name, size in sizes.items()})
     return Small(dataset, Resident(dataset, "cpu"), rows)
