@@ -11,9 +11,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from search.space import Config, Space
 from search.strategy.budget import Ladder
@@ -175,5 +176,13 @@ class FinePhase(SearchPhase):
 
 
 def _answer(searcher: str, question: Question, changes: list[Change]) -> Proposals:
-    answer = SEARCHERS[searcher](question)
+    # Small matrices on busy cores: a second thread only waits for the first. And one thread's sums
+    # are the same on every machine.
+    with _linear_algebra().limit(limits=1, user_api="blas"):
+        answer = SEARCHERS[searcher](question)
     return replace(answer, changes=tuple(change.to_json() for change in changes))
+
+
+@cache
+def _linear_algebra() -> ThreadpoolController:
+    return ThreadpoolController()
