@@ -42,6 +42,11 @@ class Confirmed:
         return Summary.of([r.best.validation_metric for r in self.records if r.best is not None])
 
     @property
+    def validation_loss(self) -> float:
+        """Mean loss on the validation rows at the best checkpoints."""
+        return statistics.mean(record.loss for record in self.records)
+
+    @property
     def test_by_seed(self) -> dict[int, float]:
         """Seed to the metric on the test rows."""
         endings = [(r.trial.seed, r.ending) for r in self.records]
@@ -112,6 +117,9 @@ class Proof:
 def prove(confirmed: list[Confirmed], *, metric: str, mode: Literal["max", "min"]) -> Proof | None:
     """Choose the winner on validation and compare on test; None if no run was completed.
 
+    Where the metric is the same, the lower validation loss wins: a few hundred rows often have as
+    many right answers by chance.
+
     Args:
         confirmed: Finalists and baseline.
         metric: The study's metric.
@@ -119,7 +127,7 @@ def prove(confirmed: list[Confirmed], *, metric: str, mode: Literal["max", "min"
     """
     sign = -1.0 if mode == "max" else 1.0
     usable = [each for each in confirmed if each.records]
-    ranked = sorted(usable, key=lambda each: sign * each.validation.mean)
+    ranked = sorted(usable, key=lambda each: (sign * each.validation.mean, each.validation_loss))
     if not ranked:
         return None
     finalists = tuple(each for each in ranked if each.name != BASELINE)

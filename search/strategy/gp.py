@@ -231,17 +231,38 @@ def expected_improvement(mean: Array, sd: Array, best: float) -> Array:
     return result
 
 
-def standardise(losses: Array) -> Array:
-    """Return losses with mean 0 and spread 1, the bad ones cut.
+@dataclass(frozen=True)
+class Scale:
+    """Losses with mean 0 and spread 1, the bad ones cut.
 
     Everything above the third quartile plus one interquartile range counts as just that bad: how
     bad a bad loss is says nothing of where the good ones are.
+
+    Attributes:
+        cut: Where bad begins.
+        mean: Of the losses, cut.
+        spread: Likewise; 0 where all are the same.
     """
-    finite = losses[np.isfinite(losses)]
-    if not len(finite):
-        return np.zeros_like(losses)
-    low, high = np.quantile(finite, [0.25, 0.75])
-    cut = np.minimum(np.where(np.isfinite(losses), losses, np.inf), high + (high - low))
-    spread = cut.std()
-    result: Array = (cut - cut.mean()) / spread if spread > 0 else np.zeros_like(cut)
-    return result
+
+    cut: float = math.inf
+    mean: float = 0.0
+    spread: float = 0.0
+
+    @classmethod
+    def of(cls, losses: Array) -> Self:
+        """Return the scale of losses; what isn't finite is bad."""
+        finite = losses[np.isfinite(losses)]
+        if not len(finite):
+            return cls()
+        low, high = np.quantile(finite, [0.25, 0.75])
+        cut = float(high + (high - low))
+        values = np.minimum(np.where(np.isfinite(losses), losses, np.inf), cut)
+        return cls(cut, float(values.mean()), float(values.std()))
+
+    def apply(self, losses: Array) -> Array:
+        """Return the losses on the scale."""
+        if not self.spread > 0:
+            return np.zeros_like(losses)
+        values = np.minimum(np.where(np.isfinite(losses), losses, np.inf), self.cut)
+        result: Array = (values - self.mean) / self.spread
+        return result

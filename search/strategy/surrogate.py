@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from search.space import Config, Space
 from search.strategy.candidates import draw_candidates
@@ -22,9 +23,9 @@ from search.strategy.encoding import Encoding
 from search.strategy.gp import (
     GaussianProcess,
     Hyperparameters,
+    Scale,
     expected_improvement,
     fit,
-    standardise,
 )
 from search.strategy.groups import Group, hold
 from search.strategy.ranking import Observation
@@ -45,6 +46,8 @@ MAX_BELIEVED = 24
 Thompson sampling, Kandasamy et al., 2018), which costs the same however many there are."""
 MAX_RUNNING = 64
 """So many of the running configurations are believed, the last ones."""
+MIN_JUDGED = 9
+"""From so many losses at the lowest rung on it is known what passes there."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Surrogate:
         start: Hyperparameters to begin from.
         refit: Look for better ones.
         by_time: Prefer what is cheap.
+        passing: The share of the trials that the lowest rung lets through. What would be good at
+            the full budget but is stopped there isn't worth proposing, again and again; 1: all.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class Surrogate:
         start: Fitted | None = None,
         refit: bool = True,
         by_time: bool = True,
+        passing: float = 1.0,
     ) -> None:
         self.space = space
         self._encoding = Encoding(space)
@@ -107,10 +113,16 @@ class Surrogate:
         self._configs = [each.config for each in kept]
         samples = np.array([each.samples for each in kept], dtype=np.float64)
         inputs = self._with_fidelity(self._encoding.encode(self._configs), samples)
-        values = standardise(np.array([each.loss for each in kept]))
+        losses = np.array([each.loss for each in kept])
+        scale = Scale.of(losses)
+        values = scale.apply(losses)
         groups = self._encoding.groups
         groups = np.append(groups, groups.max(initial=-1) + 1)
         self.process = self._fit(inputs, values, groups, start.loss if start else None)
+        at_lowest = np.array([each.loss for each in observations if each.samples == lowest])
+        self._highest_passing = math.inf
+        if passing < 1.0 and len(at_lowest) >= MIN_JUDGED:
+            self._highest_passing = float(scale.apply(np.quantile(at_lowest, [passing]))[0])
         self._learn_cost_and_failure(observations)
 
     def _fit(
@@ -174,6 +186,15 @@ class Surrogate:
         result: Array = success / cost**COST_POWER
         return result
 
+    def _chance_to_pass(self, columns: Array) -> Array:
+        """Return how likely the lowest rung lets each configuration through."""
+        if math.isinf(self._highest_passing):
+            return np.ones(len(columns))
+        mean, sd = self.process.predict(np.column_stack([columns, np.zeros(len(columns))]))
+        noise = math.exp(self.process.hyperparameters.noise)
+        chance: Array = norm.cdf((self._highest_passing - mean) / np.sqrt(sd**2 + noise))
+        return chance
+
     def propose(
         self,
         num: int,
@@ -216,7 +237,7 @@ class Surrogate:
         posterior = self.process.at(self._with_fidelity(columns))
         for number in range(num_candidates, len(columns)):
             posterior.believe(number)
-        worth = self.worth(columns)
+        worth = self.worth(columns) * self._chance_to_pass(columns)
         taken = np.arange(len(columns)) >= num_candidates
         chosen: list[int] = []
         for _ in range(min(num, MAX_BELIEVED)):

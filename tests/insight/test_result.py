@@ -1,12 +1,18 @@
+import pytest
+
 from search.insight.failures import explain_nothing_converged
 from search.insight.result import count_trials, group_confirmed, phase_cost, prove
 from search.trials import Ending, Evaluation, History, Trial
 
+Accuracies = list[tuple[float, float]]
 SOURCES = {"f1": "finalist:f1", "f2": "finalist:f2", "baseline": "baseline:a paper"}
 
 
-def confirmed(**accuracies: list[tuple[float, float]]) -> History:
-    """Return a confirm phase: name to (validation, test) accuracy by seed."""
+def confirmed(*, loss: dict[str, float] | None = None, **accuracies: Accuracies) -> History:
+    """Return a confirm phase: name to (validation, test) accuracy by seed.
+
+    The last validation loss is 1 - accuracy where ``loss`` has none for the name.
+    """
     history = History()
     for name, values in accuracies.items():
         for seed, (validation, test) in enumerate(values):
@@ -14,16 +20,16 @@ def confirmed(**accuracies: list[tuple[float, float]]) -> History:
             config = {"rate": len(name) / 10}
             source = SOURCES[name]
             history.apply(Trial(trial_id, "confirm", source, config, seed, 100, (50, 100)))
-            losses = (0.5, 1 - validation)
-            for number, loss in enumerate(losses, start=1):
+            last = (loss or {}).get(name, 1 - validation)
+            for number, value in enumerate((0.5, last), start=1):
                 history.apply(
                     Evaluation(
                         trial_id,
                         number,
                         50 * number,
                         50 * number,
-                        loss,
-                        loss,
+                        value,
+                        value,
                         validation,
                         validation,
                         0.1,
@@ -52,6 +58,16 @@ def test_the_winner_is_chosen_on_validation_and_compared_on_test() -> None:
     assert values["winner"]["test"]["per_seed"] == (0.91, 0.92)
     assert values["baseline"]["source"] == "a paper"
     assert proof.winner.best_run == "x-f2-s1"
+
+
+@pytest.mark.parametrize(("loss", "winner"), [({"f1": 0.04}, "f1"), ({"f2": 0.04}, "f2")])
+def test_where_the_metric_is_the_same_the_lower_loss_wins(
+    loss: dict[str, float], winner: str
+) -> None:
+    history = confirmed(loss=loss, f1=[(0.95, 0.9)], f2=[(0.95, 0.9)], baseline=[(0.8, 0.8)])
+    proof = prove(group_confirmed(history), metric="accuracy", mode="max")
+    assert proof is not None
+    assert proof.winner.name == winner
 
 
 def test_the_baseline_itself_may_win() -> None:
