@@ -64,6 +64,10 @@ class GaussianProcess:
         values: Shape (n,), standardised.
         groups: Shape (columns,): which lengthscale a column has.
         hyperparameters: Of the kernel.
+        has_fidelity: The last column, a group of its own, is the fidelity. Along it correlation
+            decays exponentially (Ornstein-Uhlenbeck): where a curve goes depends on where it
+            is, not on how it got there. A smooth kernel would extend its slope, and expect most
+            of those that begin worst.
     """
 
     def __init__(
@@ -72,11 +76,14 @@ class GaussianProcess:
         values: Array,
         groups: NDArray[np.intp],
         hyperparameters: Hyperparameters,
+        *,
+        has_fidelity: bool = False,
     ) -> None:
         self.inputs = inputs
         self.values = values
         self.groups = groups
         self.hyperparameters = hyperparameters
+        self._width = inputs.shape[1] - has_fidelity
         self._scale = np.exp(hyperparameters.lengthscales)[groups]
         covariance = self._kernel(inputs, inputs)
         covariance[np.diag_indices_from(covariance)] += math.exp(hyperparameters.noise) + _JITTER
@@ -90,9 +97,12 @@ class GaussianProcess:
 
     def _kernel(self, left: Array, right: Array) -> Array:
         a, b = left / self._scale, right / self._scale
+        steps = np.abs(a[:, None, self._width :] - b[None, :, self._width :]).sum(2)
+        a, b = a[:, : self._width], b[:, : self._width]
         squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * a @ b.T
         distance = _SQRT5 * np.sqrt(np.maximum(squared, 0.0))
-        result: Array = self.variance * (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
+        decay = np.exp(-distance - steps)
+        result: Array = self.variance * (1.0 + distance + distance**2 / 3.0) * decay
         return result
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:
@@ -164,6 +174,8 @@ def fit(
     groups: NDArray[np.intp],
     start: Hyperparameters | None = None,
     max_iterations: int = 15,
+    *,
+    has_fidelity: bool = False,
 ) -> GaussianProcess:
     """Return the process with the most probable hyperparameters.
 
@@ -173,6 +185,7 @@ def fit(
         groups: Shape (columns,): which lengthscale a column has.
         start: Where to begin; the prior's mode when None.
         max_iterations: Of L-BFGS.
+        has_fidelity: See :class:`GaussianProcess`.
     """
     num_groups = int(groups.max()) + 1
     prior = Hyperparameters.prior(num_groups).pack()
@@ -182,13 +195,14 @@ def fit(
     found = minimize(
         _negative_posterior,
         first,
-        args=(squared, values, prior, spread),
+        args=(squared, values, prior, spread, has_fidelity),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(prior - 4 * spread, prior + 4 * spread, strict=True)),
         options={"maxiter": max_iterations},
     )
-    return GaussianProcess(inputs, values, groups, Hyperparameters.unpack(found.x))
+    best = Hyperparameters.unpack(found.x)
+    return GaussianProcess(inputs, values, groups, best, has_fidelity=has_fidelity)
 
 
 def _squared_differences(inputs: Array, groups: NDArray[np.intp], num_groups: int) -> Array:
@@ -200,14 +214,21 @@ def _squared_differences(inputs: Array, groups: NDArray[np.intp], num_groups: in
 
 
 def _negative_posterior(
-    vector: Array, squared: Array, values: Array, prior: Array, spread: Array
+    vector: Array,
+    squared: Array,
+    values: Array,
+    prior: Array,
+    spread: Array,
+    has_fidelity: bool = False,
 ) -> tuple[float, Array]:
     """Return the negative log posterior and its gradient."""
     theta = Hyperparameters.unpack(vector)
     inverse = np.exp(-2.0 * theta.lengthscales)
-    distance = _SQRT5 * np.sqrt(np.tensordot(inverse, squared, axes=1))
+    width = len(squared) - has_fidelity
+    distance = _SQRT5 * np.sqrt(np.tensordot(inverse[:width], squared[:width], axes=1))
+    steps = np.sqrt(inverse[width:, None, None] * squared[width:])
     variance, noise = math.exp(theta.variance), math.exp(theta.noise)
-    decay = np.exp(-distance)
+    decay = np.exp(-distance - steps.sum(0))
     signal = variance * (1.0 + distance + distance**2 / 3.0) * decay
     covariance = signal + (noise + _JITTER) * np.eye(len(values))
     factor = cholesky(covariance, lower=True)
@@ -216,7 +237,8 @@ def _negative_posterior(
     outer = np.outer(weights, weights) - precision
     by_length = outer * (variance * 5.0 / 3.0 * (1.0 + distance) * decay)
     gradient = np.empty_like(vector)
-    gradient[:-2] = np.einsum("ij,gij->g", by_length, squared) * inverse
+    gradient[:width] = np.einsum("ij,gij->g", by_length, squared[:width]) * inverse[:width]
+    gradient[width:-2] = np.einsum("ij,gij->g", outer * signal, steps)
     gradient[-2] = (outer * signal).sum()
     gradient[-1] = np.trace(outer) * noise
     evidence = -0.5 * values @ weights - np.log(np.diag(factor)).sum()
@@ -231,38 +253,17 @@ def expected_improvement(mean: Array, sd: Array, best: float) -> Array:
     return result
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Losses with mean 0 and spread 1, the bad ones cut.
+def standardise(losses: Array) -> Array:
+    """Return losses with mean 0 and spread 1, the bad ones cut.
 
     Everything above the third quartile plus one interquartile range counts as just that bad: how
     bad a bad loss is says nothing of where the good ones are.
-
-    Attributes:
-        cut: Where bad begins.
-        mean: Of the losses, cut.
-        spread: Likewise; 0 where all are the same.
     """
-
-    cut: float = math.inf
-    mean: float = 0.0
-    spread: float = 0.0
-
-    @classmethod
-    def of(cls, losses: Array) -> Self:
-        """Return the scale of losses; what isn't finite is bad."""
-        finite = losses[np.isfinite(losses)]
-        if not len(finite):
-            return cls()
-        low, high = np.quantile(finite, [0.25, 0.75])
-        cut = float(high + (high - low))
-        values = np.minimum(np.where(np.isfinite(losses), losses, np.inf), cut)
-        return cls(cut, float(values.mean()), float(values.std()))
-
-    def apply(self, losses: Array) -> Array:
-        """Return the losses on the scale."""
-        if not self.spread > 0:
-            return np.zeros_like(losses)
-        values = np.minimum(np.where(np.isfinite(losses), losses, np.inf), self.cut)
-        result: Array = (values - self.mean) / self.spread
-        return result
+    finite = losses[np.isfinite(losses)]
+    if not len(finite):
+        return np.zeros_like(losses)
+    low, high = np.quantile(finite, [0.25, 0.75])
+    cut = np.minimum(np.where(np.isfinite(losses), losses, np.inf), high + (high - low))
+    spread = cut.std()
+    result: Array = (cut - cut.mean()) / spread if spread > 0 else np.zeros_like(cut)
+    return result

@@ -68,7 +68,6 @@ def ask_gp(question: Question) -> Proposals:
         start=Fitted.unpack(np.array(vector)) if vector else None,
         refit=refit,
         by_time=question.by_time,
-        passing=rungs[0] / rungs[1] if len(rungs) > 1 else 1.0,
     )
     generator = np.random.default_rng(question.seed)
     configs = model.propose(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from search.space import Config, Space
 from search.strategy.candidates import draw_candidates
@@ -23,9 +22,9 @@ from search.strategy.encoding import Encoding
 from search.strategy.gp import (
     GaussianProcess,
     Hyperparameters,
-    Scale,
     expected_improvement,
     fit,
+    standardise,
 )
 from search.strategy.groups import Group, hold
 from search.strategy.ranking import Observation
@@ -46,8 +45,6 @@ MAX_BELIEVED = 24
 Thompson sampling, Kandasamy et al., 2018), which costs the same however many there are."""
 MAX_RUNNING = 64
 """So many of the running configurations are believed, the last ones."""
-MIN_JUDGED = 9
-"""From so many losses at the lowest rung on it is known what passes there."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,6 @@ class Surrogate:
         start: Hyperparameters to begin from.
         refit: Look for better ones.
         by_time: Prefer what is cheap.
-        passing: The share of the trials that the lowest rung lets through. What would be good at
-            the full budget but is stopped there isn't worth proposing, again and again; 1: all.
     """
 
     def __init__(
@@ -101,7 +96,6 @@ class Surrogate:
         start: Fitted | None = None,
         refit: bool = True,
         by_time: bool = True,
-        passing: float = 1.0,
     ) -> None:
         self.space = space
         self._encoding = Encoding(space)
@@ -113,16 +107,11 @@ class Surrogate:
         self._configs = [each.config for each in kept]
         samples = np.array([each.samples for each in kept], dtype=np.float64)
         inputs = self._with_fidelity(self._encoding.encode(self._configs), samples)
-        losses = np.array([each.loss for each in kept])
-        scale = Scale.of(losses)
-        values = scale.apply(losses)
+        values = standardise(np.array([each.loss for each in kept]))
         groups = self._encoding.groups
         groups = np.append(groups, groups.max(initial=-1) + 1)
-        self.process = self._fit(inputs, values, groups, start.loss if start else None)
-        at_lowest = np.array([each.loss for each in observations if each.samples == lowest])
-        self._highest_passing = math.inf
-        if passing < 1.0 and len(at_lowest) >= MIN_JUDGED:
-            self._highest_passing = float(scale.apply(np.quantile(at_lowest, [passing]))[0])
+        known = start.loss if start else None
+        self.process = self._fit(inputs, values, groups, known, has_fidelity=True)
         self._learn_cost_and_failure(observations)
 
     def _fit(
@@ -132,11 +121,13 @@ class Surrogate:
         groups: NDArray[np.intp],
         start: Hyperparameters | None,
         max_iterations: int = 15,
+        *,
+        has_fidelity: bool = False,
     ) -> GaussianProcess:
         if self._refit and values.any():
-            return fit(inputs, values, groups, start, max_iterations)
+            return fit(inputs, values, groups, start, max_iterations, has_fidelity=has_fidelity)
         known = start or Hyperparameters.prior(int(groups.max(initial=-1)) + 1)
-        return GaussianProcess(inputs, values, groups, known)
+        return GaussianProcess(inputs, values, groups, known, has_fidelity=has_fidelity)
 
     def _learn_cost_and_failure(self, observations: Sequence[Observation]) -> None:
         """Fit the processes of cost, in logarithms around their mean, and of failure, 0 or 1."""
@@ -186,15 +177,6 @@ class Surrogate:
         result: Array = success / cost**COST_POWER
         return result
 
-    def _chance_to_pass(self, columns: Array) -> Array:
-        """Return how likely the lowest rung lets each configuration through."""
-        if math.isinf(self._highest_passing):
-            return np.ones(len(columns))
-        mean, sd = self.process.predict(np.column_stack([columns, np.zeros(len(columns))]))
-        noise = math.exp(self.process.hyperparameters.noise)
-        chance: Array = norm.cdf((self._highest_passing - mean) / np.sqrt(sd**2 + noise))
-        return chance
-
     def propose(
         self,
         num: int,
@@ -220,8 +202,10 @@ class Surrogate:
         units = draw_candidates(self.space, focus or self.space, centres, generator)
         if group is not None:
             units = hold(self.space, units, different[int(order[0])], group)
+        candidates, first = np.unique(self._encoding.encode_units(units), axis=0, return_index=True)
+        units = units[first]
         believed = self._encoding.encode(list(running[-MAX_RUNNING:]))
-        columns = np.vstack([self._encoding.encode_units(units), believed])
+        columns = np.vstack([candidates, believed])
         chosen = self._choose_batch(num, columns, len(units), float(mean.min()), generator)
         return [self.space.from_unit(units[number]) for number in chosen]
 
@@ -237,7 +221,7 @@ class Surrogate:
         posterior = self.process.at(self._with_fidelity(columns))
         for number in range(num_candidates, len(columns)):
             posterior.believe(number)
-        worth = self.worth(columns) * self._chance_to_pass(columns)
+        worth = self.worth(columns)
         taken = np.arange(len(columns)) >= num_candidates
         chosen: list[int] = []
         for _ in range(min(num, MAX_BELIEVED)):

@@ -1,4 +1,7 @@
+import math
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import check_grad
@@ -6,26 +9,27 @@ from scipy.optimize import check_grad
 from search.strategy import gp
 
 
-def standardised(losses: np.ndarray) -> np.ndarray:
-    return gp.Scale.of(losses).apply(losses)
-
-
 def wave(inputs: np.ndarray) -> np.ndarray:
     """Return a function of the first column alone."""
-    return standardised(np.sin(6 * inputs[:, 0]))
+    return gp.standardise(np.sin(6 * inputs[:, 0]))
 
 
 def sample(number: int, columns: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((number, columns))
 
 
-def test_the_gradient_is_that_of_the_posterior() -> None:
-    inputs, groups = sample(30, 4), np.array([0, 1, 2, 2])
+@pytest.mark.parametrize(
+    ("given_groups", "has_fidelity"), [([0, 1, 2, 2], False), ([0, 1, 1, 2], True)]
+)
+def test_the_gradient_is_that_of_the_posterior(given_groups: list[int], has_fidelity: bool) -> None:
+    inputs, groups = sample(30, 4), np.array(given_groups)
     prior = gp.Hyperparameters.prior(3).pack()
     squared = gp._squared_differences(inputs, groups, 3)
 
     def posterior(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        return gp._negative_posterior(vector, squared, wave(inputs), prior, np.ones(5))
+        return gp._negative_posterior(
+            vector, squared, wave(inputs), prior, np.ones(5), has_fidelity
+        )
 
     for seed in range(3):
         at = prior + np.random.default_rng(seed).normal(size=5)
@@ -42,6 +46,18 @@ def test_it_predicts_and_knows_where_it_doesn_t() -> None:
     assert np.corrcoef(mean, expected)[0, 1] > 0.99
     far = process.predict(np.full((1, 3), 9.0))[1]
     assert far[0] > 5 * np.median(sd)
+
+
+def test_slopes_along_the_fidelity_are_not_extended() -> None:
+    curves = [(x, s, 1.0 - 2.0 * s) for x in np.linspace(0, 1, 6) for s in (0.0, 0.2, 0.4)]
+    inputs, values = np.array(curves)[:, :2], np.array(curves)[:, 2]
+    known = gp.Hyperparameters(np.log([0.5, 1.0]), 0.0, math.log(1e-3))
+
+    def at_the_end(has_fidelity: bool) -> float:
+        process = gp.GaussianProcess(inputs, values, np.arange(2), known, has_fidelity=has_fidelity)
+        return float(process.predict(np.array([[0.5, 0.8]]))[0][0])
+
+    assert at_the_end(False) < -0.2 < 0.0 < at_the_end(True) <= 0.2
 
 
 def test_columns_that_do_not_matter_get_long_lengthscales() -> None:
@@ -83,7 +99,7 @@ def test_beliefs_are_what_observing_the_means_would_be() -> None:
 
 def test_a_constant_objective_and_one_observation_are_no_obstacle() -> None:
     for inputs in (sample(10, 2), sample(1, 2)):
-        values = standardised(np.full(len(inputs), 3.0))
+        values = gp.standardise(np.full(len(inputs), 3.0))
         mean, sd = gp.fit(inputs, values, np.arange(2)).predict(inputs)
         assert np.allclose(mean, 0.0)
         assert np.isfinite(sd).all()
@@ -92,7 +108,7 @@ def test_a_constant_objective_and_one_observation_are_no_obstacle() -> None:
 @given(st.lists(st.floats(-1e6, 1e6) | st.sampled_from([np.inf, np.nan]), min_size=1))
 def test_standardised_losses_are_finite_and_keep_their_order(losses: list[float]) -> None:
     given_losses = np.array(losses)
-    values = standardised(given_losses)
+    values = gp.standardise(given_losses)
     assert np.isfinite(values).all()
     finite = np.isfinite(given_losses)
     order = np.argsort(given_losses[finite])

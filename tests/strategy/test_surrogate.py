@@ -89,27 +89,6 @@ def test_what_is_slow_is_proposed_less_where_it_is_no_better() -> None:
     assert share_slow(True) < 0.25 < share_slow(False)
 
 
-def test_what_the_lowest_rung_stops_is_not_proposed_again_and_again() -> None:
-    """One steep curve at x > 0.5 promises that all begin badly there and end well."""
-    space = Space([Float(name="x", low=0.0, high=1.0), Float(name="y", low=0.0, high=1.0)])
-    points = np.random.default_rng(0).random((40, 2)).tolist()
-    observations = [Observation({"x": x, "y": y}, LOWEST, 2.0 * (x > 0.5) + y) for x, y in points]
-    steep, flat = {"x": 0.75, "y": 0.5}, {"x": 0.25, "y": 0.5}
-    for config, losses in ((steep, (2.5, 0.5, -1.5)), (flat, (0.5, 0.45, 0.4))):
-        observations += [
-            Observation(config, rung, loss)
-            for rung, loss in zip(LADDER.rungs[:3], losses, strict=True)
-        ]
-
-    def share_stopped(passing: float) -> float:
-        surrogate = Surrogate(space, observations, full=FULL, lowest=LOWEST, passing=passing)
-        found = surrogate.propose(12, [], np.random.default_rng(1))
-        return sum(float(config["x"]) > 0.5 for config in found) / len(found)
-
-    assert share_stopped(1.0) > 0.6
-    assert share_stopped(1 / 3) < 0.2
-
-
 def test_a_large_batch_is_drawn_from_the_posterior_and_differs() -> None:
     configs = model(observe(80)).propose(200, [], np.random.default_rng(0))
     assert len({repr(config) for config in configs}) == 200
