@@ -33,7 +33,8 @@ _PEERS = """## Beside its peers
 The same machine, data, model module, training loop, space and wall time. The peers train on all
 the training rows, with sieve's full run as the longest trial, and search as long as sieve's whole
 run, its confirmation included; retraining their best configuration over the same number of seeds
-comes on top of that time. The ratio is the peer's time over sieve's to the lower of the two
+comes on top of that time. With `--keep` they may have been measured before sieve was, with the full
+run of sieve's run of then. The ratio is the peer's time over sieve's to the lower of the two
 final validation losses, each on at most 5,000 validation rows; above 1, sieve is faster.
 """
 
