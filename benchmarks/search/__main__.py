@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.search.methods import METHODS
 from benchmarks.search.peer import Trace
-from benchmarks.search.report import Outcome
+from benchmarks.search.report import Outcome, read_runs
 from benchmarks.search.suite import DEVELOPMENT, load_task
 from benchmarks.search.tasks import Task
 
@@ -27,9 +27,18 @@ class Cell:
     task: str
     seed: int
 
-    def file(self, out: Path) -> Path:
-        """Return where its outcome is kept."""
-        return out / "runs" / self.method / f"{self.task.replace(':', '-')}-{self.seed}.json"
+
+def kept_cells(out: Path) -> set[Cell]:
+    """Return the runs whose outcome a folder holds."""
+    return {Cell(run["method"], run["task"], run["seed"]) for run in read_runs(out)}
+
+
+def keep(out: Path, run: dict[str, Any]) -> None:
+    """Append a run's outcome to its method's file."""
+    path = out / "runs" / f"{run['method']}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(run) + "\n")
 
 
 def regret_curve(task: Task, trace: Trace, seconds: float) -> list[float]:
@@ -55,7 +64,7 @@ def run_cell(cell: Cell, num_workers: int, full_runs: float) -> dict[str, Any]:
     trace = METHODS[cell.method]()(task, cell.seed, num_workers, seconds)
     return {
         **asdict(cell),
-        "regret": regret_curve(task, trace, seconds),
+        "regret": [float(f"{each:.5g}") for each in regret_curve(task, trace, seconds)],
         "cpu_seconds": trace.cpu_seconds,
         "num_configs": len(trace.reached),
         "killed_share": trace.killed_share(task),
@@ -89,12 +98,12 @@ def main() -> None:
         for task in arguments.tasks.split(",")
         for method in arguments.methods.split(",")
     ]
+    done = kept_cells(arguments.out)
     for cell in cells:
-        path = cell.file(arguments.out)
-        if cell.method in missing or path.exists():
+        if cell.method in missing or cell in done:
             continue
         try:
-            write_json(path, run_cell(cell, arguments.workers, arguments.full_runs))
+            keep(arguments.out, run_cell(cell, arguments.workers, arguments.full_runs))
         except ImportError as error:
             missing[cell.method] = str(error)
             print(f"{cell.method} is left out: {error}", file=sys.stderr)

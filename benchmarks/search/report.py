@@ -83,6 +83,12 @@ def mean_curve(regrets: Regrets, method: str) -> NDArray[np.float64]:
     return curve
 
 
+def read_runs(folder: Path) -> list[dict[str, Any]]:
+    """Return the outcomes that a folder holds, a method's after the other's."""
+    files = sorted(folder.glob("runs/*.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a folder of ``python -m benchmarks.search`` holds.
@@ -104,7 +110,7 @@ class Outcome:
     @classmethod
     def read(cls, folder: Path) -> Outcome:
         """Read a folder's runs."""
-        runs = [json.loads(path.read_text()) for path in sorted(folder.glob("runs/*/*.json"))]
+        runs = read_runs(folder)
         regrets: Regrets = {}
         for run in runs:
             by_task = regrets.setdefault(run["method"], {}).setdefault(run["task"], {})
