@@ -22,6 +22,7 @@ from benchmarks.run_peer import curve_of
 from benchmarks.table import write_readme
 from search.rundir import RunDir
 from search.study import parse_duration
+from search.trials import History
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,14 @@ def run_sieve(task: Task, out: Path, data: str) -> dict[str, Any]:
         raise SystemExit(f"{' '.join(command)} ended with {measured.returncode}; see its log")
     run = RunDir.open(run_dir)
     found = {**asdict(measured), **run.read_json("result.json")}
-    return {**found, "plan": run.read_json("plan.json"), "curve": sieve_curve(run)}
+    plan = run.read_json("plan.json")
+    return {**found, "plan": plan, "curve": sieve_curve(run), "longest": longest_run(run)}
+
+
+def longest_run(run: RunDir) -> int:
+    """Return the training samples of a confirmation run, the longest that sieve has trained."""
+    (samples,) = {r.trial.budget_samples for r in History(run.events("confirm"))}
+    return samples
 
 
 def sieve_curve(run: RunDir) -> list[tuple[float, float]]:
@@ -95,7 +103,7 @@ def run_peer(peer: str, task: Task, out: Path, data: str, sieve: dict[str, Any])
         "label": task.label,
         "model": task.model,
         "seconds": parse_duration(task.time_budget),
-        "full_samples": sieve["plan"]["rungs"][-1],
+        "full_samples": sieve["longest"],
         "slots": sieve["plan"]["slots"],
         "folder": str((out / task.name / peer).absolute()),
         "seed": 0,

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.end_to_end import sieve_curve
+from benchmarks.end_to_end import longest_run, sieve_curve
 from benchmarks.processes import run_measured
 from search.rundir import RunDir
 from search.study import ConfirmSection
@@ -62,7 +62,7 @@ def run_sieve(task: dict[str, Any], seed: int, folder: Path) -> dict[str, Any]:
         **asdict(measured),
         "curve": [each for each in sieve_curve(run) if each[0] <= task["seconds"]],
         "test": result["winner"]["test"],
-        "full_samples": plan["rungs"][-1],
+        "full_samples": longest_run(run),
         "slots": plan["slots"],
         "search_seconds": task["seconds"],
         "trials": result["trials"],

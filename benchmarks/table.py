@@ -31,11 +31,12 @@ median time from a process's last report of one trial to the first step of the n
 _PEERS = """## Beside its peers
 
 The same machine, data, model module, training loop, space and wall time. The peers train on all
-the training rows, with sieve's full run as the longest trial, and search as long as sieve's whole
-run, its confirmation included; retraining their best configuration over the same number of seeds
-comes on top of that time. With `--keep` they may have been measured before sieve was, with the full
-run of sieve's run of then. The ratio is the peer's time over sieve's to the lower of the two
-final validation losses, each on at most 5,000 validation rows; above 1, sieve is faster.
+the training rows, with the longest of sieve's trainings as their longest, and search as long as
+sieve's whole run, its confirmation included; retraining their best configuration over the same
+number of seeds comes on top of that time. With `--keep` they may have been measured before sieve
+was, with the longest training of sieve's run of then. The ratio is the peer's time over sieve's to
+the lower of the two final validation losses, each on at most 5,000 validation rows; above 1, sieve
+is faster.
 """
 
 

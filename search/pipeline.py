@@ -41,6 +41,7 @@ from search.insight.failures import explain_nothing_converged
 from search.insight.result import group_confirmed, prove
 from search.rundir import DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
 from search.space import Space, apply_overrides
+from search.speed import Speed
 from search.strategy.budget import Plan, make_plan
 from search.strategy.change import Change
 from search.strategy.deadline import Deadline
@@ -48,12 +49,13 @@ from search.strategy.fine import FinePhase
 from search.strategy.method import Method
 from search.strategy.narrow import summarise
 from search.strategy.phase import PhaseStrategy
+from search.strategy.proof import ProofPlan
 from search.study import Study
 from search.task import ModelModule, load_model
 from search.training.check import look_at_network
 from search.training.job import Rows
 from search.training.scoring import METRICS, resolve_metric
-from search.trials import History, Phase, Speed
+from search.trials import History, Phase
 
 
 class Display(Observer, Protocol):
@@ -251,13 +253,19 @@ class Run:
 
     def confirm(self, coarse: History, fine: History) -> History:
         """Finalists and baseline, several seeds each, on all the data; the test rows' only use."""
+        proof = self.method.proof(coarse, fine, self.plan)
         if not self.dir.exists("confirm"):
-            for candidate in self.method.candidates(coarse, fine):
-                self._say("confirm", "candidate", candidate.why)
-            if fresh := self.rows.fresh:
-                self._say("confirm", "divisions", describe_divisions(fresh), quiet=True)
-        strategy = self.method.confirm(coarse, fine, len(self.rows.fresh))
+            self._explain_proof(proof)
+        strategy = self.method.confirm(proof, len(self.rows.fresh))
         return self._run_phase(strategy, self.rows.confirm(), lambda: float("inf"))
+
+    def _explain_proof(self, proof: ProofPlan) -> None:
+        for candidate in proof.candidates:
+            self._say("confirm", "candidate", candidate.why)
+        if longer := proof.describe():
+            self._say("confirm", "longer", longer, samples=proof.samples)
+        if fresh := self.rows.fresh:
+            self._say("confirm", "divisions", describe_divisions(fresh), quiet=True)
 
     def _run_phase(
         self, strategy: PhaseStrategy, rows: list[dict[str, Any]], ends_at: Callable[[], float]
@@ -308,6 +316,7 @@ class Run:
             num_gpus=self.ray.resources.num_gpus,
             keep_weights=confirm,
             rungs=rungs,
+            speed_limit=self.plan.speed_limit if rungs else None,
         )
 
     # ------------------------------------------------------------------ the proof

@@ -15,10 +15,11 @@ from search.execution.forecast import Forecast, foresee
 from search.execution.worlds import Faulty, RecordedWorld
 from search.rundir import PLAN, PREFLIGHT, SUBSAMPLE, RunDir
 from search.space import Space
+from search.speed import Speed
 from search.strategy.budget import make_plan
 from search.strategy.method import Method
 from search.study import Study, resolve_study
-from search.trials import History, Record, Speed
+from search.trials import History, Record
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ class Trial:
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", tuple(self.points))  # a list when read from JSON
 
+    @property
+    def is_default(self) -> bool:
+        """Whether it is a published default of the model."""
+        return self.source.startswith("default:")
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -160,6 +165,7 @@ class Ending:
         started_at: Unix time.
         ended_at: Unix time.
         num_parameters: Of the network.
+        samples_seen: Training samples, those after the last evaluation included.
         sparsity: Share of prunable weights that are zero at the end.
         test_loss: In the confirm phase, of the best checkpoint.
         test_metric: Likewise.
@@ -175,27 +181,11 @@ class Ending:
     started_at: float = math.nan
     ended_at: float = math.nan
     num_parameters: int = 0
+    samples_seen: int = 0
     sparsity: float = 0.0
     test_loss: float | None = None
     test_metric: float | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What training costs here, measured with every slot busy.
-
-    Attributes:
-        samples_per_second: Training of the first published default, on one slot.
-        eval_seconds: One evaluation on the validation rows and the slice of training rows.
-    """
-
-    samples_per_second: float
-    eval_seconds: float
-
-    def to_json(self) -> dict[str, float]:
-        """Return the fields."""
-        return asdict(self)
 
 
 Event = Trial | Evaluation | Pause | Promotion | Ending | Asked | Proposals
@@ -252,7 +242,8 @@ class Record:
     @property
     def samples_seen(self) -> int:
         """Training samples seen so far."""
-        return self.evaluations[-1].samples_seen if self.evaluations else 0
+        evaluated = self.evaluations[-1].samples_seen if self.evaluations else 0
+        return max(evaluated, self.ending.samples_seen if self.ending is not None else 0)
 
     @property
     def seconds(self) -> float:
@@ -263,9 +254,13 @@ class Record:
 
     @property
     def seconds_per_sample(self) -> float:
-        """Of training and evaluation so far; NaN before the first evaluation."""
+        """Of training and evaluation so far; NaN where it isn't known."""
         last = self.evaluations[-1] if self.evaluations else None
-        return last.seconds / last.point if last is not None and last.seconds > 0 else math.nan
+        if last is not None:
+            return last.seconds / last.point if last.seconds > 0 else math.nan
+        if self.ending is None or not self.ending.samples_seen:
+            return math.nan
+        return self.ending.train_seconds / self.ending.samples_seen
 
     def not_called_again(self) -> Ending:
         """Return the ending of a trial that still waits at a rung when its phase ends."""

@@ -206,6 +206,8 @@ class PhaseDriver:
                 break  # what a resumed trial sends after it is of no account
         record = self.strategy.history[trial_id]
         if record.ending is not None:
+            if trial_id in self._live and record.ending.status == "stopped":
+                self._explain(record.ending, Decision("stop", record.ending.reason))
             self._live.discard(trial_id)
             return Decision("stop", record.ending.reason)
         if decision.action == "continue" and self.time_up:
@@ -245,16 +247,16 @@ class PhaseDriver:
             return CONTINUE
         self._run.append_event(self.strategy.phase, event, elapsed=at)
         decision = self.strategy.apply(event)
-        self._explain(event, decision, at)
+        self._explain(event, decision)
         self._observe(event)
         return decision
 
-    def _explain(self, event: Event, decision: Decision, at: float) -> None:
+    def _explain(self, event: Event, decision: Decision) -> None:
         """Write a decision into the journal: a trial's at a rung, or its call from a pause."""
         if isinstance(event, Asked):
             return
         if isinstance(event, Proposals):
-            self._explain_changes(event, at)
+            self._explain_changes(event)
             return
         if isinstance(event, Promotion):
             decision = Decision("continue", event.reason, {"samples": event.rung})
@@ -263,13 +265,13 @@ class PhaseDriver:
                 self.strategy.phase,
                 "promote" if decision.action == "continue" else decision.action,
                 f"{event.trial_id}: {decision.reason}",
-                elapsed=at,
+                elapsed=self._clock.elapsed(),
                 **decision.numbers,
             )
 
-    def _explain_changes(self, proposals: Proposals, at: float) -> None:
+    def _explain_changes(self, proposals: Proposals) -> None:
         """Write changes of the space into the journal."""
-        phase = self.strategy.phase
+        phase, at = self.strategy.phase, self._clock.elapsed()
         for change in proposals.changes:
             text = f"{change['dimension']}: {change['why']}"
             self._run.journal(phase, change["change"], text, elapsed=at, after=change["after"])

@@ -96,7 +96,7 @@ def foresee(
     deadline = Deadline(lambda: method.fine_ends_at(coarse.history, fine.history, plan))
     simulator.run(fine, lambda: deadline.at(simulator.now))
     phases.append(_sum_up(fine, simulator.now))
-    confirm = method.confirm(coarse.history, fine.history)
+    confirm = method.confirm(method.proof(coarse.history, fine.history, plan))
     simulator.run(confirm, math.inf)
     return Forecast(method.slots, (*phases, _sum_up(confirm, simulator.now)))
 

@@ -11,10 +11,10 @@ from search.data import Dataset
 from search.data.batches import Resident
 from search.execution.cluster import TrialResources
 from search.execution.trainable import PhaseContext, import_model
+from search.speed import Speed
 from search.training.job import Rows, device_for
 from search.training.speed import measure_speed
 from search.training.threads import use_threads
-from search.trials import Speed
 
 
 def measure_cluster_speed(dataset: Any, context: PhaseContext, resources: TrialResources) -> Speed:

@@ -12,8 +12,8 @@ from search.data import Dataset
 from search.execution.cluster import TrialResources, connected, trial_resources
 from search.execution.driver import PhaseDriver
 from search.execution.trainable import PhaseContext
+from search.speed import Speed
 from search.study import Study
-from search.trials import Speed
 
 
 class RaySession:

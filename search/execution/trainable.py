@@ -27,6 +27,7 @@ from safetensors.torch import save_file
 from search.data import Dataset
 from search.data.batches import Resident
 from search.execution.adapters import EVENTS, HANDOUT
+from search.speed import SpeedLimit
 from search.task import ModelModule, load_model
 from search.training.job import Job, Rows, device_for
 from search.training.session import NetworkSession
@@ -58,6 +59,7 @@ class PhaseContext:
         num_gpus: GPUs of a trial.
         keep_weights: Write the best checkpoint's weights when a trial completes.
         rungs: Points at which a trial waits for a decision.
+        speed_limit: Ends what is too slow to be proven, published defaults excepted.
     """
 
     model_path: str
@@ -71,6 +73,7 @@ class PhaseContext:
     num_gpus: float
     keep_weights: bool
     rungs: tuple[int, ...]
+    speed_limit: SpeedLimit | None
 
 
 STATE, WEIGHTS = "state.pt", "model.safetensors"
@@ -267,6 +270,7 @@ def make_job(trial: Trial, context: PhaseContext, dataset: Dataset) -> Job:
         metric=context.metric,
         target_sd=dataset.preparation.target_scale[1],
         early_stopping=context.early_stopping,
+        speed_limit=None if trial.is_default else context.speed_limit,
     )
 
 

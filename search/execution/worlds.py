@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from search.execution.simulator import World
 from search.space import Space
+from search.speed import Speed
 from search.strategy.encoding import Encoding
-from search.trials import Ending, Evaluation, Record, Speed, Trial
+from search.trials import Ending, Evaluation, Record, Trial
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.errors import StudyError
+from search.speed import Speed, SpeedLimit
 from search.study import Study
-from search.trials import Speed
 
 MIN_SAMPLES = 20_000
 """A full run is at least this long (where the data are few, that is many passes)."""
@@ -113,6 +113,8 @@ class Plan:
         coarse_trials: Limit of the number of trials; None: time alone.
         fine_trials: Likewise.
         max_run_seconds: A full run may not take longer, or the proof wouldn't fit in.
+        proof_s: Seconds that are set aside for confirm; infinite without a time budget.
+        longest: Training samples that a confirmation run may be lengthened to.
         slots: Trials at a time.
     """
 
@@ -124,7 +126,14 @@ class Plan:
     coarse_trials: int | None
     fine_trials: int | None
     max_run_seconds: float
+    proof_s: float
+    longest: int
     slots: int
+
+    @property
+    def speed_limit(self) -> SpeedLimit:
+        """Of trials in the search phases."""
+        return SpeedLimit(self.ladder.full, self.max_run_seconds)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values; what is unlimited is None."""
@@ -134,7 +143,7 @@ class Plan:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Plan:
         """Read what :meth:`to_json` wrote."""
-        unlimited = ("coarse_ends_at", "time_budget_s", "max_run_seconds")
+        unlimited = ("coarse_ends_at", "time_budget_s", "max_run_seconds", "proof_s")
         fields = {name: values[name] for name in cls.__dataclass_fields__}
         fields |= {name: math.inf for name in unlimited if fields[name] is None}
         return cls(**{**fields, "ladder": Ladder(**fields["ladder"])})
@@ -199,6 +208,8 @@ def make_plan(
         coarse_trials=study.coarse.num_trials or (None if by_time else 54),
         fine_trials=study.fine.num_trials or (None if by_time else 18),
         max_run_seconds=MAX_COST_RATIO * _run_seconds(study, available, slots),
+        proof_s=study.confirm.share * available,
+        longest=_longest(study, ladder, num_rows),
         slots=slots,
     )
 
@@ -207,6 +218,12 @@ def _full_samples(study: Study, num_rows: int) -> int:
     if study.budget.full_epochs is not None:
         return max(1, round(study.budget.full_epochs * num_rows))
     return max(round(DEFAULT_EPOCHS * num_rows), MIN_SAMPLES)
+
+
+def _longest(study: Study, ladder: Ladder, num_rows: int) -> int:
+    if study.time_budget is None or study.budget.full_epochs is not None:
+        return ladder.full
+    return max(ladder.full, min(ladder.factor * ladder.full, _full_samples(study, num_rows)))
 
 
 def _run_seconds(study: Study, available: float, slots: int) -> float:

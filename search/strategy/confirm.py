@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.space import Config
-from search.strategy.budget import Ladder, Plan
+from search.strategy.budget import Ladder
 from search.strategy.phase import PhaseStrategy, trial_seed
 from search.strategy.ranking import rank_records
 from search.task import Default
 from search.trials import History, Record, Trial
 
 BASELINE = "baseline"
+LAST = 0.25
+"""A training whose best evaluation lies in this last part still improves."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Candidate:
         source: ``finalist:<trial>``, or ``baseline:<where it was published>``.
         why: On what it was chosen, in words.
         seconds_per_sample: Of its training, evaluations included; None where it is unknown.
+        is_improving: Its best evaluation was among the last.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Candidate:
     source: str
     why: str
     seconds_per_sample: float | None
+    is_improving: bool = False
 
 
 class ConfirmPhase(PhaseStrategy):
@@ -39,8 +43,9 @@ class ConfirmPhase(PhaseStrategy):
 
     Args:
         candidates: Finalists and baseline.
-        ladder: The rungs; each run is a full one.
+        ladder: The rungs; each run is a full one, or longer.
         num_seeds: Runs of each candidate.
+        samples: Training samples of a run; None: a full run's.
         seed: Seeds the runs: the n-th run of every candidate has the same seed.
         num_divisions: Fresh divisions into training and validation rows; the n-th run of every
             candidate has the same one. 0: all runs have the search's.
@@ -53,9 +58,11 @@ class ConfirmPhase(PhaseStrategy):
         *,
         num_seeds: int,
         seed: int,
+        samples: int | None = None,
         num_divisions: int = 0,
     ) -> None:
         super().__init__("confirm", ladder)
+        samples = samples or ladder.full
         seeds = [trial_seed(seed, 1_000_000 + number) for number in range(num_seeds)]
         self._trials = [
             Trial(
@@ -64,8 +71,8 @@ class ConfirmPhase(PhaseStrategy):
                 source=candidate.source,
                 config=candidate.config,
                 seed=each,
-                budget_samples=ladder.full,
-                points=ladder.evaluation_points(ladder.full),
+                budget_samples=samples,
+                points=ladder.evaluation_points(samples),
                 division=1 + number % num_divisions if num_divisions else 0,
             )
             for number, each in enumerate(seeds)
@@ -125,11 +132,17 @@ def _finalist(record: Record, ladder: Ladder) -> Candidate:
     name = record.trial.trial_id
     reached = record.evaluations[-1].point
     why = f"{name}: validation loss {record.loss:.4g} after {reached} of {ladder.full} samples"
-    return Candidate(name, record.trial.config, f"finalist:{name}", why, _speed(record))
+    source = f"finalist:{name}"
+    return Candidate(name, record.trial.config, source, why, _speed(record), _improves(record))
+
+
+def _improves(record: Record) -> bool:
+    assert record.best is not None
+    return record.best.point > (1.0 - LAST) * record.evaluations[-1].point
 
 
 def _baseline(coarse: History, defaults: Sequence[Default], ladder: Ladder) -> Candidate:
-    tried = [record for record in coarse if record.trial.source.startswith("default:")]
+    tried = [record for record in coarse if record.trial.is_default]
     ranked = rank_records(tried, ladder.coarse)
     if not ranked:
         why = f"baseline: {defaults[0].source}; no published default reached a rung in coarse"
@@ -144,20 +157,3 @@ def _baseline(coarse: History, defaults: Sequence[Default], ladder: Ladder) -> C
 def _speed(record: Record) -> float:
     last = record.evaluations[-1]
     return last.seconds / last.point
-
-
-def reserve_seconds(
-    candidates: Sequence[Candidate], plan: Plan, num_runs: int, num_seeds: int
-) -> float:
-    """Return the wall time to be kept for confirming.
-
-    Args:
-        candidates: As they would be chosen now.
-        plan: The run's plan.
-        num_runs: How many there will be; those not known yet count as the slowest known.
-        num_seeds: Runs of each.
-    """
-    known = [c.seconds_per_sample for c in candidates if c.seconds_per_sample is not None]
-    full = [each * plan.ladder.full for each in known]
-    missing = [max(full, default=0.0)] * (num_runs - len(full))
-    return plan.confirm_seconds([*full, *missing], num_seeds)

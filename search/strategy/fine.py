@@ -157,6 +157,7 @@ class FinePhase(SearchPhase):
             seed=(self.seed, self._num_answers),
             group=self._group,
             by_time=self._by_time,
+            max_seconds_per_sample=self._limit_of_speed.seconds_per_sample,
         )
         self._question = partial(_answer, self._searcher, question, changes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections import deque
 from collections.abc import Iterable
@@ -35,6 +36,9 @@ class Memory:
         """Take in an observation."""
         place = (-observation.samples, observation.loss, self._num_added, observation)
         self._num_added += 1
+        if math.isnan(observation.loss):
+            self._latest.append((place[2], observation))
+            return
         insort(self._best, place)
         if len(self._best) > NUM_BEST:
             _, _, number, worst = self._best.pop()

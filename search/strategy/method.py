@@ -13,10 +13,11 @@ from search.space import Space
 from search.strategy.budget import Ladder, Plan
 from search.strategy.change import Change
 from search.strategy.coarse import CoarsePhase
-from search.strategy.confirm import Candidate, ConfirmPhase, choose_candidates, reserve_seconds
+from search.strategy.confirm import ConfirmPhase, choose_candidates
 from search.strategy.fine import FinePhase, first_proposals
 from search.strategy.groups import Group, groups_by_importance
 from search.strategy.narrow import gather_evidence, narrow, widened
+from search.strategy.proof import ProofPlan
 from search.study import Study
 from search.task import Default
 from search.trials import History
@@ -126,22 +127,22 @@ class Method:
 
     def fine_ends_at(self, coarse: History, fine: History, plan: Plan) -> float:
         """Return when fine must end, in run time, so that the proof fits in."""
-        candidates = self.candidates(coarse, fine)
+        return plan.time_budget_s - self.proof(coarse, fine, plan).seconds
+
+    def proof(self, coarse: History, fine: History, plan: Plan) -> ProofPlan:
+        """Finalists and baseline, as they would be chosen now, and how long they would train."""
         wanted = self.study.confirm
-        runs = wanted.num_finalists + 1
-        return plan.time_budget_s - reserve_seconds(candidates, plan, runs, wanted.num_seeds)
+        number = wanted.num_finalists
+        candidates = choose_candidates(coarse, fine, self.defaults, self.ladder, number)
+        return ProofPlan(candidates, plan, number + 1, wanted.num_seeds)
 
-    def candidates(self, coarse: History, fine: History) -> list[Candidate]:
-        """Finalists and baseline, as they would be chosen now."""
-        number = self.study.confirm.num_finalists
-        return choose_candidates(coarse, fine, self.defaults, self.ladder, number)
-
-    def confirm(self, coarse: History, fine: History, num_divisions: int = 0) -> ConfirmPhase:
+    def confirm(self, proof: ProofPlan, num_divisions: int = 0) -> ConfirmPhase:
         """Every candidate over several seeds, in full; see :class:`ConfirmPhase`."""
         return ConfirmPhase(
-            self.candidates(coarse, fine),
+            proof.candidates,
             self.ladder,
-            num_seeds=self.study.confirm.num_seeds,
+            num_seeds=proof.num_seeds,
             seed=self.study.seed,
+            samples=proof.samples,
             num_divisions=num_divisions,
         )

@@ -17,7 +17,7 @@ class Observation:
     Attributes:
         config: The configuration.
         samples: The rung, in training samples.
-        loss: Infinite when it failed.
+        loss: Infinite when it failed; NaN when it was stopped before anything was known of it.
         seconds_per_sample: Of training and evaluation; NaN where it isn't known.
     """
 
@@ -27,8 +27,17 @@ class Observation:
     seconds_per_sample: float = math.nan
 
 
+def observation(record: Record, rung: int) -> Observation:
+    """Return what a record says at a rung."""
+    loss = record.loss if record.evaluations else math.nan
+    return Observation(record.trial.config, rung, loss, record.seconds_per_sample)
+
+
 def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Observation]:
-    """Return what records say at the rungs: a loss at each one reached, a failure at the next."""
+    """Return what records say at the rungs: a loss at each one reached, a failure at the next.
+
+    Of one that was too slow for any evaluation they say what it cost.
+    """
     found: list[Observation] = []
     for record in records:
         config = record.trial.config
@@ -41,6 +50,8 @@ def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[O
         failed = record.ending is not None and record.ending.status == "failed"
         if failed and len(reached) < len(rungs):
             found.append(Observation(config, rungs[len(reached)], math.inf))
+        elif not record.evaluations and math.isfinite(record.seconds_per_sample):
+            found.append(observation(record, rungs[0]))
     return found
 
 

@@ -7,12 +7,13 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from search.space import Config, Space
+from search.speed import SpeedLimit
 from search.strategy.asha import CONTINUE, Decision
 from search.strategy.brackets import Brackets
 from search.strategy.budget import Ladder
 from search.strategy.memory import Memory
 from search.strategy.phase import PhaseStrategy, trial_seed
-from search.strategy.ranking import Observation
+from search.strategy.ranking import Observation, observation
 from search.strategy.second_look import Curves, SecondLook
 from search.trials import Evaluation, Phase, Promotion, Record, Trial
 
@@ -62,7 +63,7 @@ class SearchPhase(PhaseStrategy):
         self._given = list(given)
         # Where all is fixed there is but one configuration beside the given ones.
         self._limit = num_trials if space.searched else len(self._given) or 1
-        self._max_run_seconds = max_run_seconds
+        self._limit_of_speed = SpeedLimit(ladder.full, max_run_seconds)
         self._brackets = Brackets(rungs, ladder.factor, num_brackets)
         self._points = ladder.evaluation_points(rungs[-1])
         self._looks = SecondLook(rungs[-1], seed)
@@ -125,17 +126,17 @@ class SearchPhase(PhaseStrategy):
         if not math.isfinite(evaluation.validation_loss):
             self._fail(record)
             return self._brackets.report(trial.trial_id, point, evaluation.validation_loss)
-        too_slow = self._too_slow(evaluation)
-        if too_slow.action == "stop" and not trial.source.startswith("default"):
-            return too_slow
+        too_slow = self._too_slow(trial, evaluation)
+        if too_slow is not None:
+            self.seen.add(observation(record, point))
+            return Decision("stop", too_slow)
         before = record.evaluations[-2].point if len(record.evaluations) > 1 else 0
         self._looks.spend(trial.trial_id, point - before)
         return self._at_rung(record, point) if point in self.rungs else CONTINUE
 
     def _at_rung(self, record: Record, point: int) -> Decision:
         trial_id = record.trial.trial_id
-        rate = record.seconds_per_sample
-        self.seen.add(Observation(record.trial.config, point, record.loss, rate))
+        self.seen.add(observation(record, point))
         kind = self._curves[point].kind([each.validation_loss for each in record.evaluations])
         if self._looks.is_looked_at(trial_id):
             self._brackets.pass_by(trial_id, point, record.loss)
@@ -145,29 +146,24 @@ class SearchPhase(PhaseStrategy):
             self._looks.pause(trial_id, kind)
         return decision
 
-    def _too_slow(self, evaluation: Evaluation) -> Decision:
-        full = evaluation.seconds / evaluation.point * self.ladder.full
-        if evaluation.point < self.rungs[0] or full <= self._max_run_seconds:
-            return CONTINUE
-        return Decision(
-            "stop",
-            f"too slow: a full run would take {full:.0f} s, and confirmation "
-            f"has room for {self._max_run_seconds:.0f} s",
-            {"full_run_seconds": full, "max_run_seconds": self._max_run_seconds},
-        )
+    def _too_slow(self, trial: Trial, evaluation: Evaluation) -> str | None:
+        if evaluation.point < self.rungs[0] or trial.is_default:
+            return None
+        return self._limit_of_speed.why_broken(evaluation.seconds, evaluation.point)
 
     def settle(self, record: Record) -> None:
         """Enter a trial that ended by itself at the rungs that it left out."""
         assert record.ending is not None
         if record.ending.status == "failed":
             self._fail(record)
+        elif not record.evaluations and math.isfinite(record.seconds_per_sample):
+            self.seen.add(observation(record, self.rungs[0]))
         elif record.ending.status == "completed" and math.isfinite(record.loss):
             trial, reached = record.trial, record.evaluations[-1].point
             self._looks.end(trial.trial_id, record.loss)
             self._brackets.complete(trial.trial_id, reached, record.loss)
             if reached < self.rungs[-1]:
-                rate = record.seconds_per_sample
-                self.seen.add(Observation(trial.config, self.rungs[-1], record.loss, rate))
+                self.seen.add(observation(record, self.rungs[-1]))
 
     def _fail(self, record: Record) -> None:
         finite = [e.point for e in record.evaluations if math.isfinite(e.validation_loss)]

@@ -38,6 +38,7 @@ class Question:
         seed: Of all randomness.
         group: The dimensions that may vary; None: all.
         by_time: Time is what is scarce.
+        max_seconds_per_sample: What is slower can't be proven.
     """
 
     space: Space
@@ -50,6 +51,7 @@ class Question:
     seed: tuple[int, ...]
     group: Group | None = None
     by_time: bool = False
+    max_seconds_per_sample: float = math.inf
 
 
 def ask_gp(question: Question) -> Proposals:
@@ -68,6 +70,7 @@ def ask_gp(question: Question) -> Proposals:
         start=Fitted.unpack(np.array(vector)) if vector else None,
         refit=refit,
         by_time=question.by_time,
+        max_seconds_per_sample=question.max_seconds_per_sample,
     )
     generator = np.random.default_rng(question.seed)
     configs = model.propose(
@@ -80,7 +83,8 @@ def ask_gp(question: Question) -> Proposals:
 def ask_tpe(question: Question) -> Proposals:
     """Propose by HyperOpt's TPE from the losses of one rung (Falkner et al., 2018, BOHB).
 
-    The highest rung that enough trials have reached speaks; failures count at every rung. A
+    The highest rung that enough trials have reached speaks; failures count at every rung, and
+    what was too slow for any evaluation counts as a failure. A
     stopped trial's early loss never passes for a final one, which is what makes TPE with a
     pruner worse than random search. Proposals of a batch believe that those before them come
     out like the median.
@@ -110,7 +114,8 @@ def comparable(
         at_rung = [o for o in observations if o.samples == rung and math.isfinite(o.loss)]
         if len(at_rung) >= MIN_AT_RUNG:
             break
-    return [tpe.Observation(each.config, each.loss) for each in (*at_rung, *failed)]
+    losses = [tpe.Observation(each.config, each.loss) for each in at_rung]
+    return [*losses, *(tpe.Observation(each.config, math.inf) for each in failed)]
 
 
 SEARCHERS: dict[str, Callable[[Question], Proposals]] = {"gp": ask_gp, "tpe": ask_tpe}

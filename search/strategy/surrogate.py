@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from search.space import Config, Space
 from search.strategy.candidates import draw_candidates
@@ -39,6 +40,8 @@ NUM_CENTRES = 6
 COST_POWER = 0.5
 """Expected improvement is divided by the cost to this power: 1 is improvement per second, which
 prefers what is cheap so much that it lingers there."""
+RATE_SD = 0.1
+"""Of the logarithm of what the same training costs a sample, from one time to another."""
 SIDE_ITERATIONS = 6
 MAX_BELIEVED = 24
 """Beyond so many proposals of a batch each is the best of a draw from the posterior (parallel
@@ -84,6 +87,7 @@ class Surrogate:
         start: Hyperparameters to begin from.
         refit: Look for better ones.
         by_time: Prefer what is cheap.
+        max_seconds_per_sample: What is slower is of no use.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class Surrogate:
         start: Fitted | None = None,
         refit: bool = True,
         by_time: bool = True,
+        max_seconds_per_sample: float = math.inf,
     ) -> None:
         self.space = space
         self._encoding = Encoding(space)
@@ -103,7 +108,8 @@ class Surrogate:
         self._full = full
         self._by_time = by_time
         self._start, self._refit = start, refit or start is None
-        kept = _choose(observations)
+        self._max_log_rate = math.log(max_seconds_per_sample)
+        kept = _choose([each for each in observations if not math.isnan(each.loss)])
         self._configs = [each.config for each in kept]
         samples = np.array([each.samples for each in kept], dtype=np.float64)
         inputs = self._with_fidelity(self._encoding.encode(self._configs), samples)
@@ -137,10 +143,12 @@ class Surrogate:
             key = id(each.config)
             if self._by_time and math.isfinite(each.seconds_per_sample):
                 rates.setdefault(key, (each.config, math.log(each.seconds_per_sample)))
-            fails.setdefault(key, (each.config, float(math.isinf(each.loss))))
+            if not math.isnan(each.loss):
+                fails.setdefault(key, (each.config, float(math.isinf(each.loss))))
         start = self._start
         costs = self._side_values(list(rates.values()))
-        costs[1][:] -= costs[1].mean() if len(costs[1]) else 0.0
+        self._mean_log_rate = float(costs[1].mean()) if len(costs[1]) else 0.0
+        costs[1][:] -= self._mean_log_rate
         self._cost = self._side_model(*costs, start.cost if start else None)
         failures = self._side_values(list(fails.values()))
         self._failure = self._side_model(*failures, start.failure if start else None)
@@ -172,9 +180,11 @@ class Surrogate:
 
     def worth(self, columns: Array) -> Array:
         """Return by what an expected improvement is multiplied: chance of success over cost."""
-        cost = np.exp(self._cost.at(columns).mean)
+        cost = self._cost.at(columns)
         success = 1.0 - np.clip(self._failure.at(columns).mean, 0.0, 1.0)
-        result: Array = success / cost**COST_POWER
+        room = self._max_log_rate - self._mean_log_rate - cost.mean
+        in_time = norm.cdf(room / np.hypot(cost.sd, RATE_SD))
+        result: Array = success * in_time / np.exp(cost.mean) ** COST_POWER
         return result
 
     def propose(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from search.space import Config
+from search.speed import SpeedLimit
 from search.task import Spec
 from search.trials import Status
 
@@ -29,6 +30,7 @@ class Job:
         metric: A name of :data:`search.training.scoring.METRICS`.
         target_sd: Standard deviation of a regression target, for metrics in its own unit.
         early_stopping: End when the validation loss hasn't improved for a third of the budget.
+        speed_limit: End soon when a full run would take longer; None: take your time.
     """
 
     trial_id: str
@@ -40,6 +42,7 @@ class Job:
     metric: str
     target_sd: float = 1.0
     early_stopping: bool = True
+    speed_limit: SpeedLimit | None = None
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,14 @@ class Vitals:
         train_seconds: Spent in training steps.
         eval_seconds: Spent in evaluations.
         num_parameters: Of the network.
+        samples_seen: Training samples.
         sparsity: Share of prunable weights that are zero in the best checkpoint.
     """
 
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
     num_parameters: int = 0
+    samples_seen: int = 0
     sparsity: float = 0.0
 
 
@@ -91,7 +96,7 @@ class Outcome:
     """How a training came out.
 
     Attributes:
-        status: ``completed`` or ``failed``.
+        status: ``completed``, ``failed``, or ``stopped`` because it is too slow.
         reason: In words.
         test: (loss, metric) of the best checkpoint on the test rows, where there are any.
     """

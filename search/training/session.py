@@ -12,7 +12,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -23,10 +22,11 @@ from search.errors import ModelError
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.optimizers import GradientRules, make_optimizer
+from search.training.precision import Precision
 from search.training.pruning import Pruner, to_format
 from search.training.schedules import Schedule
 from search.training.scoring import loss_function, score
-from search.training.stopping import StoppingRules
+from search.training.stopping import Pace, StoppingRules
 from search.trials import Evaluation
 
 EVAL_CHUNK = {"cpu": 256, "cuda": 16_384}  # on a CPU the activations should stay in its cache
@@ -57,6 +57,7 @@ class NetworkSession:
         self._data, self._rows = data, rows.to(data.device)
         self.module = build_network(model, job).to(data.device)
         to_format(self.module, torch.channels_last)
+        self._precision = Precision(self.module, data.device)
         self._pruner = Pruner(self.module, float(job.config.get("pruning_rate", 0.0)))
         self._optimizer = make_optimizer(self.module, job.config)
         self._gradient_rules = GradientRules(self.module, job.config)
@@ -72,6 +73,7 @@ class NetworkSession:
         self._best_sparsity = 0.0
         self._ended: Outcome | None = None
         self._running_loss = 0.0
+        self._pace = Pace(job.speed_limit if state is None else None, self._wait_for_device)
         if state is None:
             started = time.perf_counter()
             initial = self._evaluate_rows(self._rows.validation[:INITIAL_ROWS])[0]
@@ -83,11 +85,14 @@ class NetworkSession:
     def run(self) -> Iterator[Evaluation]:
         """Train on to the next evaluation point, yield the evaluation, and so on to the end.
 
-        Between two of them :meth:`state` may be taken. After the last, :meth:`outcome`.
+        Between two of them :meth:`state` may be taken. After the last, :meth:`outcome`. A training
+        that is too slow ends before its first.
         """
         while self._ended is None:
             point = self.job.points[len(self.evaluations)]
             self._train_to(point)
+            if self.has_ended:
+                return
             evaluation = self._evaluate(point)
             self._judge(evaluation)
             yield evaluation
@@ -123,6 +128,10 @@ class NetworkSession:
             self._position = position
             if step % _CHECK_EVERY == 0 and not math.isfinite(float(running)):
                 break
+            too_slow = self._pace.too_slow(len(indices))
+            if too_slow is not None:
+                self._ended = Outcome("stopped", too_slow)
+                break
         self._running_loss = float(running)
         self._pruner.advance(self._samples_seen / self.job.budget_samples)
         self._train_seconds += time.perf_counter() - started
@@ -130,7 +139,7 @@ class NetworkSession:
     def _step(self, rows: Tensor) -> Tensor:
         inputs, target = self._data.batch(rows)
         self._optimizer.zero_grad(set_to_none=True)
-        with self._precision():
+        with self._precision.region():
             loss = self._loss(self.module(*inputs), target)
         loss.backward()  # type: ignore[no-untyped-call]
         self._gradient_rules.apply()
@@ -170,16 +179,14 @@ class NetworkSession:
         outputs, targets = [], []
         for chunk in torch.split(rows, EVAL_CHUNK[self._data.device.type]):
             inputs, target = self._data.batch(chunk)
-            with self._precision():
+            with self._precision.region():
                 outputs.append(self.module(*inputs).float())
             targets.append(target)
         return torch.cat(outputs), torch.cat(targets)
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        """Mixed precision on GPUs that have bfloat16, float32 elsewhere."""
-        if self._data.device.type == "cuda" and torch.cuda.is_bf16_supported():
-            return torch.autocast("cuda", dtype=torch.bfloat16)
-        return nullcontext()
+    def _wait_for_device(self) -> None:
+        if self._data.device.type == "cuda":
+            torch.cuda.synchronize(self._data.device)
 
     def outcome(self) -> Outcome:
         """Return how it came out; evaluates the best checkpoint on the test rows, if any.
@@ -204,6 +211,7 @@ class NetworkSession:
             train_seconds=self._train_seconds,
             eval_seconds=self._eval_seconds,
             num_parameters=sum(p.numel() for p in self.module.parameters()),
+            samples_seen=self._samples_seen,
             sparsity=self._best_sparsity,
         )
 

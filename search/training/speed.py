@@ -6,10 +6,10 @@ import time
 
 from search.data.batches import Resident
 from search.space import Config
+from search.speed import Speed
 from search.task import ModelModule, Spec
 from search.training.job import Job, Rows
 from search.training.sessions import open_session
-from search.trials import Speed
 
 SECONDS = 2.0
 _STEPS = 10

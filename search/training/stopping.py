@@ -1,16 +1,24 @@
-"""When a training ends by itself: it diverged, or nothing has improved for long."""
+"""When a training ends by itself: it diverged, is too slow, or nothing has improved for long."""
 
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from search.speed import SpeedLimit
 from search.trials import Evaluation
 
 DIVERGED = 4.0
 """Times the loss before the first step: a training above that has diverged."""
 PATIENCE = 1 / 3
 """Of the budget without a better validation loss: early stopping."""
+
+PACE_SECONDS = 1.0
+"""After so much training it is looked at whether a full run would take too long …"""
+PACE_MARGIN = 1.25
+"""… by this factor: a second is short. At the first rung the limit itself counts."""
 
 
 @dataclass
@@ -69,3 +77,36 @@ class StoppingRules:
     def to_json(self) -> dict[str, float]:
         """Return what a resumed training needs."""
         return asdict(self)
+
+
+class Pace:
+    """Looks once, after a moment of training, whether a full run would take too long.
+
+    The first step warms up and isn't counted.
+
+    Args:
+        limit: Of the run's speed; None: there is nothing to look at.
+        wait: Waits until the device has done all that it was given.
+    """
+
+    def __init__(self, limit: SpeedLimit | None, wait: Callable[[], None]) -> None:
+        self._limit = limit
+        self._wait = wait
+        self._started: float | None = None
+        self._samples = 0
+
+    def too_slow(self, num_samples: int) -> str | None:
+        """Take in a step of so many samples; return why the training ends, or None."""
+        if self._limit is None:
+            return None
+        if self._started is None:
+            self._wait()
+            self._started = time.perf_counter()
+            return None
+        self._samples += num_samples
+        if time.perf_counter() - self._started < PACE_SECONDS:
+            return None
+        self._wait()
+        limit, self._limit = self._limit, None
+        spent = time.perf_counter() - self._started
+        return limit.why_broken(spent, self._samples, PACE_MARGIN)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from search.errors import StudyError
 from search.rundir import finite
+from search.speed import Speed
 from search.strategy.budget import COARSE_PASSES, EVALUATION_SHARE, Ladder, Plan, make_plan
 from search.study import resolve_study
-from search.trials import Speed
 
 FAST = Speed(samples_per_second=50_000.0, eval_seconds=0.01)
 

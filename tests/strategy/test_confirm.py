@@ -4,14 +4,12 @@ import pytest
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, evaluation
 
 from search.space import Config
-from search.strategy.budget import Plan
 from search.strategy.coarse import CoarsePhase
 from search.strategy.confirm import (
     BASELINE,
     Candidate,
     ConfirmPhase,
     choose_candidates,
-    reserve_seconds,
 )
 from search.strategy.fine import FinePhase, first_proposals
 from search.trials import Ending, History, Phase, Trial
@@ -169,22 +167,3 @@ def test_confirmation_stops_nobody() -> None:
         phase.apply(trial)
         for each in range(len(trial.points)):
             assert phase.apply(evaluation(trial, each + 1, loss)).action == "continue"
-
-
-def plan(slots: int) -> Plan:
-    unlimited = math.inf
-    return Plan(LADDER, 10, 10, unlimited, unlimited, None, None, unlimited, slots)
-
-
-def test_the_time_for_the_proof_is_reserved_for_runs_not_known_yet_too() -> None:
-    known = candidates(2)
-    full = 0.5 * LADDER.full
-    work = 4 * 3 * full
-    assert reserve_seconds(known, plan(1), 4, 3) == pytest.approx(work, abs=15)
-    assert reserve_seconds(known, plan(4), 4, 3) > work / 4
-    unknown = Candidate(BASELINE, config(1e-3), BASELINE, "", None)
-    assert reserve_seconds([*known, unknown], plan(1), 4, 3) == reserve_seconds(
-        known, plan(1), 4, 3
-    )
-    assert reserve_seconds([unknown], plan(1), 4, 3) < 15
-    assert reserve_seconds(candidates(4), plan(1), 2, 3) == pytest.approx(work, abs=15)

@@ -22,6 +22,13 @@ def test_a_few_observations_are_all_kept_in_their_order(seen: list[tuple[int, fl
     assert len(memory) == len(seen)
 
 
+def test_what_nothing_but_the_cost_is_known_of_is_none_of_the_best() -> None:
+    memory = Memory()
+    memory.extend([observed(0, 1, 0.5), observed(1, 1, math.nan), observed(2, 1, 0.4)])
+    assert [each.config["x"] for each in memory.observations()] == [0, 1, 2]
+    assert memory.best(3) == [{"x": 2}, {"x": 0}]
+
+
 def test_of_many_the_best_and_the_latest_are_kept() -> None:
     memory = Memory()
     first = [observed(n, 2, 1.0 + n) for n in range(NUM_BEST)]

@@ -106,3 +106,14 @@ def test_the_process_is_fitted_anew_when_enough_has_been_seen() -> None:
     many = replace(asked, observations=asked.observations + asked.observations[:9])
     assert SEARCHERS["gp"](replace(few, state=first.state)).state == first.state
     assert SEARCHERS["gp"](replace(many, state=first.state)).state != first.state
+
+
+def test_what_was_too_slow_for_an_evaluation_tells_its_cost_and_tpe_a_failure() -> None:
+    made = history([("0.5", 0, "running")] * 2)
+    for number, samples in enumerate((50, 0)):
+        vitals = {"train_seconds": 9.0, "samples_seen": samples}
+        made.apply(Ending(f"c{number:04d}", "stopped", "too slow", **vitals))
+    (found,) = observations_of(made, RUNGS)
+    assert math.isnan(found.loss)
+    assert found.seconds_per_sample == 9.0 / 50
+    assert [each.loss for each in comparable((found,), LADDER.rungs)] == [math.inf]

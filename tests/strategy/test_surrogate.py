@@ -89,6 +89,24 @@ def test_what_is_slow_is_proposed_less_where_it_is_no_better() -> None:
     assert share_slow(True) < 0.25 < share_slow(False)
 
 
+def test_what_is_too_slow_to_be_proven_is_not_proposed_however_good_it_is() -> None:
+    space = Space([Float(name="x", low=0.0, high=1.0), Float(name="y", low=0.0, high=1.0)])
+    points = np.random.default_rng(0).random((40, 2))
+    observations = [
+        Observation({"x": x, "y": y}, FULL, math.nan if x > 0.7 else 1.0 - x, math.exp(9.0 * x))
+        for x, y in points.tolist()
+    ]
+
+    def share_slow(limit: float) -> float:
+        surrogate = Surrogate(
+            space, observations, full=FULL, lowest=LOWEST, max_seconds_per_sample=limit
+        )
+        found = surrogate.propose(20, [], np.random.default_rng(1))
+        return sum(float(config["x"]) > 0.75 for config in found) / 20
+
+    assert share_slow(math.exp(9.0 * 0.7)) < 0.1 < 0.5 < share_slow(math.inf)
+
+
 def test_a_large_batch_is_drawn_from_the_posterior_and_differs() -> None:
     configs = model(observe(80)).propose(200, [], np.random.default_rng(0))
     assert len({repr(config) for config in configs}) == 200

@@ -20,6 +20,7 @@ from trainings import (
 )
 
 from search.task import ModelModule
+from search.training.precision import Precision
 from search.training.pruning import END, START, Pruner, to_format
 from search.training.session import NetworkSession
 
@@ -144,9 +145,9 @@ def test_permanent_weights_fit_into_a_network_that_was_never_pruned(
     sparsity, weights = session.vitals().sparsity, session.weights()
     fresh = model.build(session.job.config, small.spec)
     fresh.load_state_dict(weights, strict=True)
-    with torch.no_grad():
+    with torch.no_grad(), Precision(fresh, small.data.device).region():
         outputs = fresh.eval()(*small.data.batch(small.rows.test)[0])
-    torch.testing.assert_close(outputs, with_masks, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(outputs.float(), with_masks, rtol=1e-4, atol=1e-5)
     layers = [m for m in fresh.modules() if isinstance(m, nn.Linear | nn.Conv2d)][:-1]
     zero = sum(int((layer.weight == 0).sum()) for layer in layers)
     assert zero / sum(layer.weight.numel() for layer in layers) == pytest.approx(sparsity)

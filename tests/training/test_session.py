@@ -22,7 +22,9 @@ from trainings import (
     trained,
 )
 
+from search.speed import SpeedLimit
 from search.task import ModelModule
+from search.training import stopping
 from search.training.job import NOT_ENDED, Job
 from search.training.session import NetworkSession
 from search.training.stopping import DIVERGED, PATIENCE
@@ -205,3 +207,36 @@ def test_a_plateau_that_comes_to_its_floor_ends_the_training(factor: int) -> Non
     assert len(session.evaluations) < 100
     assert session.outcome().status == "completed"
     assert session.outcome().reason == "the learning rate has come down to its floor"
+
+
+@pytest.fixture
+def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "PACE_SECONDS", 0.0)
+
+
+def test_what_is_too_slow_to_be_proven_ends_before_its_first_evaluation(looks_at_once) -> None:
+    small = table()
+    job = make_job(small, small_config(MLP, small), speed_limit=SpeedLimit(POINTS[-1], 1e-9))
+    session = trained(job, MLP, small)
+    assert session.evaluations == []
+    outcome = session.outcome()
+    assert outcome.status == "stopped"
+    assert outcome.reason.startswith("too slow: a full run would take")
+    assert session.vitals().samples_seen == 2 * job.config["batch_size"]
+
+
+def test_a_speed_limit_that_is_kept_changes_nothing(looks_at_once) -> None:
+    small = table()
+    job = make_job(small, small_config(MLP, small))
+    limited = replace(job, speed_limit=SpeedLimit(POINTS[-1], 1e9))
+    assert losses(trained(limited, MLP, small)) == losses(trained(job, MLP, small))
+
+
+def test_a_training_that_is_taken_up_again_isnt_asked_for_its_speed(looks_at_once) -> None:
+    small = table()
+    job = make_job(small, small_config(MLP, small))
+    begun = opened(job, MLP, small)
+    next(begun.run())
+    limited = replace(job, speed_limit=SpeedLimit(POINTS[-1], 1e-9))
+    again = opened(limited, MLP, small, begun.state())
+    assert [each.point for each in again.run()] == list(POINTS[1:])

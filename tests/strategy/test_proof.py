@@ -1,0 +1,92 @@
+import math
+
+import pytest
+from simulation import DEFAULTS, LADDER, evaluation
+
+from search.strategy.budget import Plan
+from search.strategy.confirm import BASELINE, Candidate, choose_candidates
+from search.strategy.proof import SAFE, ProofPlan
+from search.trials import Ending, History, Trial
+
+FULL = LADDER.full
+UNKNOWN = Candidate(BASELINE, {}, BASELINE, "", None)
+
+
+def plan(slots: int = 1, proof_s: float = math.inf, longest: int = FULL) -> Plan:
+    unlimited = math.inf
+    return Plan(
+        LADDER, 10, 10, unlimited, unlimited, None, None, unlimited, proof_s, longest, slots
+    )
+
+
+def candidates(number: int, *, improving: int = 0, pace: float = 0.5) -> list[Candidate]:
+    """Return candidates with the same pace, the first of which still improve."""
+    return [
+        Candidate(f"f{each:04d}", {"x": each}, f"finalist:f{each:04d}", "", pace, each < improving)
+        for each in range(number)
+    ]
+
+
+def test_time_is_kept_for_runs_that_are_not_known_yet_too() -> None:
+    known, work = candidates(2), 4 * 3 * 0.5 * FULL
+    kept = ProofPlan(known, plan(1), 4, 3).seconds
+    assert kept == pytest.approx(work, abs=15)
+    assert ProofPlan(known, plan(4), 4, 3).seconds > work / 4
+    assert ProofPlan([*known, UNKNOWN], plan(1), 4, 3).seconds == kept
+    assert ProofPlan([UNKNOWN], plan(1), 4, 3).seconds < 15
+    assert ProofPlan(candidates(4), plan(1), 2, 3).seconds == pytest.approx(work, abs=15)
+
+
+def proof_of(improving: int, *, times: float, longest: int = 3 * FULL) -> ProofPlan:
+    """Return the proof of four candidates in ``times`` the time that full runs take."""
+    chosen = candidates(4, improving=improving)
+    needed = ProofPlan(chosen, plan(), 4, 3).seconds
+    return ProofPlan(chosen, plan(proof_s=times * needed / SAFE, longest=longest), 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("improving", "times", "samples"),
+    [
+        pytest.param(3, 1.5, 1.5 * FULL, id="fills the time that is set aside"),
+        pytest.param(2, 1.5, 1.5 * FULL, id="most finalists decide"),
+        pytest.param(3, 9.0, 3 * FULL, id="not longer than the plan allows"),
+        pytest.param(3, 0.5, FULL, id="never shorter"),
+        pytest.param(1, 1.5, FULL, id="not where most had come to their end"),
+    ],
+)
+def test_finalists_that_still_improve_are_trained_longer(
+    improving: int, times: float, samples: float
+) -> None:
+    proof = proof_of(improving, times=times)
+    assert proof.samples == int(samples)
+    assert bool(proof.describe()) == (samples > FULL)
+    assert proof.seconds <= max(proof.plan.proof_s, proof_of(0, times=1.0).seconds) + 1e-6
+
+
+def test_without_a_time_budget_a_run_of_the_proof_is_a_full_run() -> None:
+    assert ProofPlan(candidates(4, improving=3), plan(), 4, 3).samples == FULL
+
+
+def history(losses: list[float]) -> History:
+    trial = Trial("f0000", "fine", "gp", {"x": 1}, 0, FULL, LADDER.evaluation_points(FULL))
+    found = History([trial])
+    for number, loss in enumerate(losses):
+        found.apply(evaluation(trial, number + 1, loss))
+    found.apply(Ending("f0000", "completed", "x"))
+    return found
+
+
+def test_a_finalist_improves_while_its_best_evaluation_is_among_the_last() -> None:
+    number = len(LADDER.evaluation_points(FULL))
+    falling = [1.0 / (each + 1) for each in range(number)]
+    for losses, improves in ((falling, True), (falling[::-1], False)):
+        found = choose_candidates(History(), history(losses), DEFAULTS, LADDER, 1)
+        assert [each.is_improving for each in found] == [improves, False]
+
+
+def test_a_longer_proof_says_so_with_its_numbers() -> None:
+    proof = proof_of(3, times=2.0)
+    assert proof.describe() == (
+        "most finalists still improved at the end of a full run: each run of the proof trains "
+        f"2 times as long, {2 * FULL:,} samples"
+    )
