@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from search.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Interrupted, SieveError
+from search.errors import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    Interrupted,
+    RunFailed,
+    SieveError,
+)
 from search.study import (
     QUICK_START,
     Study,
@@ -27,6 +34,7 @@ from search.study import (
 )
 
 if TYPE_CHECKING:
+    from search.findings import Finding
     from search.rundir import RunDir
 
 app = typer.Typer(
@@ -45,6 +53,9 @@ Data = Annotated[str | None, typer.Option(help="sklearn:NAME, Parquet, CSV.")]
 Label = Annotated[str | None, typer.Option(help="The column to predict.")]
 Model = Annotated[str | None, typer.Option(help="Import path or .py file.")]
 TimeBudget = Annotated[str | None, typer.Option(help="For the whole run: 90s, 20m.")]
+Accept = Annotated[
+    list[str] | None, typer.Option(help="An audit check whose failure doesn't stop the run.")
+]
 Seed = Annotated[int | None, typer.Option(help="Seeds everything.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Any study key: coarse.num_trials=20.")
@@ -64,20 +75,22 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run directory; default runs/<time>.")] = None,
     time_budget: TimeBudget = None,
     seed: Seed = None,
+    accept: Accept = None,
     settings: Settings = None,
     address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Tune a model: coarse, narrow, fine, confirm, report."""
-    resolved = _study(study, _given(data, label, model, time_budget, seed), settings or [])
+    given = _given(data, label, model, time_budget, seed, accept)
+    resolved = _study(study, given, settings or [])
     from search.rundir import RunDir
 
     folder = out or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     run_dir = RunDir.create(folder, resolved.to_json(), resolved.digest)
     try:
         _carry_out(resolved, run_dir, address, as_json)
-    except SieveError:
-        run_dir.discard_unbegun()
+    except SieveError as error:
+        run_dir.discard_unbegun(keep_findings=isinstance(error, RunFailed))
         raise
 
 
@@ -131,6 +144,74 @@ def plan(
         typer.echo(json.dumps(ahead))
     else:
         print_plan(ahead, Console())
+
+
+@app.command()
+def audit(
+    study: StudyFile = None,
+    data: Data = None,
+    label: Label = None,
+    accept: Accept = None,
+    write_clean: Annotated[
+        Path | None, typer.Option(help="Write a cleaned copy: a new .parquet or .csv file.")
+    ] = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong with the data: copies, leaks, gaps, suspected labels."""
+    resolved = _study(study, _given(data, label, accept=accept), settings or [])
+    from search.data import audit as audits
+    from search.data.dataset import DataOptions
+    from search.data.source import read_table
+
+    options = DataOptions.of(resolved.data, resolved.seed)
+    table = read_table(options.uri)
+    findings = audits.audit_table(table, options)
+    done = [] if write_clean is None else audits.write_clean(table, findings, write_clean)
+    _show_findings(findings, resolved.checks.accept, as_json)
+    for line in done if not as_json else ():
+        typer.echo(f"{write_clean}: {line}")
+    if audits.failures(findings, resolved.checks.accept):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def preflight(
+    study: StudyFile = None,
+    data: Data = None,
+    label: Label = None,
+    model: Model = None,
+    seed: Seed = None,
+    accept: Accept = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong with the model, and which learning rates and batch sizes it bears."""
+    sys.path.insert(0, os.getcwd())
+    given = _given(data, label, model, seed=seed, accept=accept)
+    resolved = _study(study, given, settings or [])
+    from search.data import DataOptions, load_dataset
+    from search.findings import failures
+    from search.task import load_model
+    from search.training.preflight import preflight_on
+
+    module = load_model(resolved.model)
+    dataset = load_dataset(DataOptions.of(resolved.data, resolved.seed))
+    findings = preflight_on(module, dataset, resolved)
+    _show_findings(findings, resolved.checks.accept, as_json)
+    if failures(findings, resolved.checks.accept):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _show_findings(findings: list[Finding], accepted: tuple[str, ...], as_json: bool) -> None:
+    from search.insight.findings import check_names
+    from search.report import print_findings
+
+    check_names(accepted)
+    if as_json:
+        typer.echo(json.dumps([each.to_json() for each in findings]))
+    else:
+        print_findings([each.to_json() for each in findings], Console())
 
 
 @app.command()
@@ -197,9 +278,10 @@ def check_model(
 def _given(
     data: str | None,
     label: str | None,
-    model: str | None,
-    time_budget: str | None,
-    seed: int | None,
+    model: str | None = None,
+    time_budget: str | None = None,
+    seed: int | None = None,
+    accept: list[str] | None = None,
 ) -> dict[str, Any]:
     return {
         "data.uri": data,
@@ -207,6 +289,7 @@ def _given(
         "model": model,
         "time_budget": time_budget,
         "seed": seed,
+        "checks.accept": accept,
     }
 
 

@@ -13,7 +13,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cached_property
 from typing import Any, Literal, Protocol
+
+import pyarrow as pa
 
 from search.artifacts import (
     Status,
@@ -26,9 +29,11 @@ from search.artifacts import (
     write_space,
     write_tables,
 )
-from search.data import DataOptions, Dataset, load_dataset
+from search.data import DataOptions, Dataset, prepare_dataset
+from search.data.audit import audit_table
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan, describe_divisions
+from search.data.source import read_table
 from search.errors import Interrupted, RunFailed, SieveError
 from search.execution.clock import RunClock
 from search.execution.driver import Observer, PhaseDriver
@@ -37,9 +42,11 @@ from search.execution.session import RaySession
 from search.execution.signals import StopRequest
 from search.execution.trainable import PhaseContext
 from search.execution.worlds import GuessedWorld
+from search.findings import Finding, failures
 from search.insight.failures import explain_nothing_converged
+from search.insight.findings import check_names, describe, explain_failures
 from search.insight.result import group_confirmed, prove
-from search.rundir import DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
+from search.rundir import AUDIT, DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
 from search.space import Space, apply_overrides
 from search.speed import Speed
 from search.strategy.budget import Plan, make_plan
@@ -54,6 +61,7 @@ from search.study import Study
 from search.task import ModelModule, load_model
 from search.training.check import look_at_network
 from search.training.job import Rows
+from search.training.preflight import preflight_seconds
 from search.training.scoring import METRICS, resolve_metric
 from search.trials import History, Phase
 
@@ -118,10 +126,12 @@ class Run:
         """
         try:
             with self._stop, ExitStack() as stack:
+                self.audit()
                 self.load_data()
                 self.check_model()
                 session = RaySession(self.study, self.data, self._address, self._stop.arm)
                 self.ray = stack.enter_context(session)
+                self.preflight()
                 self.plan = self.make_plan()
                 self.method = Method.of(self.study, self.space, self.defaults, self.plan)
                 coarse = self.search_coarse()
@@ -157,21 +167,36 @@ class Run:
 
     # ------------------------------------------------------------------ before the search
 
+    @cached_property
+    def _options(self) -> DataOptions:
+        return DataOptions.of(self.study.data, self.study.seed)
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        return read_table(self._options.uri)
+
+    def audit(self) -> None:
+        """Look for what is wrong with the data; a failure that isn't accepted stops the run."""
+        check_names(self.study.checks.accept)
+        if self.study.checks.audit and not self.dir.exists(PROVENANCE):
+            findings = audit_table(self._table, self._options)
+            self.dir.write_json(AUDIT, [finding.to_json() for finding in findings])
+            self._heed("audit", findings, AUDIT)
+
+    def _heed(self, stage: str, findings: list[Finding], file: str) -> None:
+        accepted = self.study.checks.accept
+        for finding in findings:
+            if finding.status != "PASS":
+                message = f"{finding.check}: {finding.message}"
+                self._say(stage, finding.status.lower(), message, quiet=True)
+        self._say(stage, stage, f"{stage}: {describe(findings, accepted)}")
+        if failed := failures(findings, accepted):
+            raise RunFailed(explain_failures(failed, stage, str(self.dir.path / file)))
+
     def load_data(self) -> None:
         """Read, split and prepare the data; refuse other data than an earlier session's."""
-        section = self.study.data
-        self.data: Dataset = load_dataset(
-            DataOptions(
-                uri=section.uri,
-                label=section.label,
-                split=section.split,
-                ignore=section.ignore,
-                kinds=dict(section.kinds),
-                task=section.task,
-                image_shape=section.image_shape,
-                seed=self.study.seed,
-            )
-        )
+        self.data: Dataset = prepare_dataset(self._table, self._options)
+        del self._table
         num_seeds = self.study.confirm.num_seeds
         self.rows = RowPlan.of(self.data, seed=self.study.seed, num_fresh=num_seeds)
         self.metric = resolve_metric(self.study.metric, self.data.spec.task)
@@ -179,7 +204,7 @@ class Run:
         if not self.dir.exists(PROVENANCE):
             for warning in self.data.warnings:
                 self._say("data", "warning", warning)
-        write_provenance(self.dir, section, self.data)
+        write_provenance(self.dir, self.study.data, self.data)
 
     def check_model(self) -> None:
         """Load the model module and look whether its network fits the data."""
@@ -193,22 +218,36 @@ class Run:
         if not self.dir.exists(space_file(0)):
             write_space(self.dir, 0, self.space, defaults=self.defaults)
 
+    def preflight(self) -> None:
+        """Look for what is wrong with the model, and measure what training costs here."""
+        if self.dir.exists(PLAN):
+            return
+        budget = self.study.time_budget
+        findings: list[Finding] = []
+        if self.study.checks.preflight:
+            findings = self.ray.preflight(self._context_to_look(), preflight_seconds(budget))
+        speed = self._measure_speed() if budget is not None else None
+        measured = None if speed is None else speed.to_json()
+        found = [finding.to_json() for finding in findings]
+        self.dir.write_json(PREFLIGHT, {"speed": measured, "findings": found})
+        self._heed("preflight", findings, PREFLIGHT)
+
     def make_plan(self) -> Plan:
-        """Measure what training costs here, and divide the budget between the phases."""
+        """Divide the budget between the phases."""
         if self.dir.exists(PLAN):
             return Plan.from_json(self.dir.read_json(PLAN))
-        speed = self._measure_speed() if self.study.time_budget is not None else None
-        plan = self._divide(speed)
-        measured = None if speed is None else speed.to_json()
-        self.dir.write_json(PREFLIGHT, {"speed": measured, "slots": plan.slots})
+        measured = self.dir.read_json(PREFLIGHT)["speed"]
+        plan = self._divide(None if measured is None else Speed(**measured))
         self.dir.write_json(SUBSAMPLE, self.rows.describe(plan.coarse_rows, plan.fine_rows))
         self.dir.write_json(PLAN, plan.to_json())
         self._say("plan", "plan", plan.describe(), **plan.to_json())
         return plan
 
     def _measure_speed(self) -> Speed:
-        context = self._context("coarse", [self.rows.search(len(self.rows.train))])
-        return self.ray.measure_speed(context)
+        return self.ray.measure_speed(self._context_to_look())
+
+    def _context_to_look(self) -> PhaseContext:
+        return self._context("coarse", [self.rows.search(len(self.rows.train))])
 
     def _divide(self, speed: Speed | None) -> Plan:
         return make_plan(

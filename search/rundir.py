@@ -26,8 +26,10 @@ from search.trials import PHASES, Event, Phase, event_from_json, event_to_json
 
 STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
 PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"
-PROVENANCE, COARSE_SPACE = "provenance.json", "space/0.json"
-_BEFORE_PLAN = (STUDY, JOURNAL, PROVENANCE, COARSE_SPACE, PREFLIGHT, SUBSAMPLE)
+AUDIT, PROVENANCE, COARSE_SPACE = "audit.json", "provenance.json", "space/0.json"
+_BEFORE_PLAN = (STUDY, JOURNAL, PROVENANCE, COARSE_SPACE, SUBSAMPLE)
+_FINDINGS = (AUDIT, PREFLIGHT)
+"""They outlive a run that they stop, and don't keep another from its folder."""
 DONE = "done.json"
 """In a phase's folder: the phase has come to its end."""
 
@@ -55,7 +57,7 @@ class RunDir:
         run = cls(path)
         if (path / STUDY).exists():
             return run._same_study(digest)
-        if any(path.iterdir()):
+        if {each.name for each in path.iterdir()} - set(_FINDINGS):
             raise RunDirError(f"--out {path} holds other files and no run; give an empty folder")
         run.write_json(STUDY, {"digest": digest, "study": study})
         return run
@@ -82,15 +84,18 @@ class RunDir:
             raise RunDirError(f"{path} is no run directory (it has no {STUDY})")
         return cls(path)
 
-    def discard_unbegun(self) -> None:
+    def discard_unbegun(self, *, keep_findings: bool = False) -> None:
         """Remove the files of a run that was refused before its plan was made.
 
-        The same folder is then free for the corrected study. Other files are left alone.
+        The same folder is then free for the corrected study; other files are left alone.
+
+        Args:
+            keep_findings: What audit and preflight have found stays: it is the reason.
         """
         if self.exists(PLAN):
             return
         self.close()
-        for name in _BEFORE_PLAN:
+        for name in _BEFORE_PLAN if keep_findings else (*_BEFORE_PLAN, *_FINDINGS):
             (self.path / name).unlink(missing_ok=True)
         for folder in (self.path / "space", self.path):
             with contextlib.suppress(OSError):

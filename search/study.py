@@ -74,6 +74,20 @@ class DataSection(_Section):
     image_shape: tuple[int, int, int] | None = None
 
 
+class ChecksSection(_Section):
+    """The look at the data and the model before anything is tuned.
+
+    Attributes:
+        audit: Whether to look at the data.
+        preflight: Whether to look at the model.
+        accept: Checks of either whose failure doesn't stop the run.
+    """
+
+    audit: bool = True
+    preflight: bool = True
+    accept: tuple[str, ...] = ()
+
+
 class ResourcesSection(_Section):
     """What one trial gets.
 
@@ -198,6 +212,7 @@ class Study(_Section):
     time_budget: Duration | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     space: dict[str, dict[str, Any]] = {}
+    checks: ChecksSection = ChecksSection()
     resources: ResourcesSection = ResourcesSection()
     budget: BudgetSection = BudgetSection()
     coarse: CoarseSection = CoarseSection()

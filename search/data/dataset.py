@@ -13,6 +13,7 @@ from search.data.prepare import Preparation
 from search.data.schema import Kind, Schema, infer_schema
 from search.data.source import read_table
 from search.data.split import Splits, fingerprint, make_splits, make_strata, row_hashes
+from search.study import DataSection
 from search.task import Spec, TaskType
 
 
@@ -28,6 +29,11 @@ class DataOptions:
     task: TaskType | None = None
     image_shape: tuple[int, int, int] | None = None
     seed: int = 0
+
+    @classmethod
+    def of(cls, section: DataSection, seed: int) -> DataOptions:
+        """Return what a study says of its data."""
+        return cls(**dict(section), seed=seed)
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,11 @@ def load_dataset(options: DataOptions) -> Dataset:
     Raises:
         DataError: It can't be read, or can't be used as declared.
     """
-    table = read_table(options.uri)
+    return prepare_dataset(read_table(options.uri), options)
+
+
+def prepare_dataset(table: pa.Table, options: DataOptions) -> Dataset:
+    """Split and prepare a table; see :func:`load_dataset`."""
     schema, warnings = infer_schema(
         table,
         label=options.label,

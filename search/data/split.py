@@ -47,14 +47,18 @@ class Splits:
 
 def row_hashes(table: pa.Table, schema: Schema) -> NDArray[np.uint64]:
     """Hash every row's label and features, shape (rows,): the same content, the same hash."""
-    plain = [name for name, kind in schema.kinds.items() if kind != "image"]
-    frame = pd.DataFrame(
-        {str(n): _hashable(table[name]) for n, name in enumerate([schema.label, *plain])}
-    )
-    hashes: NDArray[np.uint64] = np.asarray(
-        pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64
-    )
-    for name in schema.of_kind("image"):
+    return content_hashes(table, [schema.label, *schema.kinds])
+
+
+def content_hashes(table: pa.Table, names: Sequence[str]) -> NDArray[np.uint64]:
+    """Hash what every row holds in some columns, shape (rows,); at most one holds images."""
+    images = [name for name in names if pa.types.is_fixed_size_list(table[name].type)]
+    plain = [name for name in names if name not in images]
+    hashes = np.zeros(table.num_rows, dtype=np.uint64)
+    if plain:
+        frame = pd.DataFrame({str(n): _hashable(table[name]) for n, name in enumerate(plain)})
+        hashes = np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
+    for name in images:
         hashes = hashes ^ _mix(_image_hashes(table[name]))
     return hashes
 
@@ -129,7 +133,7 @@ def make_splits(
         rest, test = _cut(rows, strata, hashes, TEST_SHARE, "test", seed)
         train, validation = _validation(rest, strata, hashes, seed)
         return _checked(Splits(train, validation, test))
-    given = _given_parts(table, schema.split)
+    given = given_parts(table, schema.split)
     train = np.flatnonzero(given == "train")
     validation, test = np.flatnonzero(given == "validation"), np.flatnonzero(given == "test")
     is_given = len(validation) > 0
@@ -194,7 +198,12 @@ def _checked(splits: Splits) -> Splits:
     return splits
 
 
-def _given_parts(table: pa.Table, column: str) -> NDArray[np.str_]:
+def given_parts(table: pa.Table, column: str) -> NDArray[np.str_]:
+    """Return each row's part as a split column names it: train, validation, test.
+
+    Raises:
+        DataError: A value is none of these, or no row is for training.
+    """
     values = [str(value) for value in decoded(table[column]).to_pylist()]
     unknown = sorted(value for value in set(values) if value.lower() not in SPLIT_NAMES)
     if unknown:

@@ -11,8 +11,10 @@ from search.data import Dataset
 from search.data.batches import Resident
 from search.execution.cluster import TrialResources
 from search.execution.trainable import PhaseContext, import_model
+from search.findings import Finding
 from search.speed import Speed
 from search.training.job import Rows, device_for
+from search.training.preflight import Bench, preflight
 from search.training.speed import measure_speed
 from search.training.threads import use_threads
 
@@ -37,6 +39,33 @@ def measure_cluster_speed(dataset: Any, context: PhaseContext, resources: TrialR
         samples_per_second=statistics.median(each.samples_per_second for each in speeds),
         eval_seconds=statistics.median(each.eval_seconds for each in speeds),
     )
+
+
+def preflight_on_cluster(
+    dataset: Any, context: PhaseContext, resources: TrialResources, seconds: float
+) -> list[Finding]:
+    """Look at the model with what a trial gets.
+
+    Args:
+        dataset: Reference to the data set in the object store.
+        context: The coarse phase's; its rungs don't matter yet.
+        resources: What a trial gets.
+        seconds: What it may take.
+    """
+    task = ray.remote(_look).options(
+        num_cpus=resources.num_cpus, num_gpus=resources.num_gpus, max_retries=2
+    )
+    found: list[Finding] = ray.get(task.remote(dataset, ray.put(context), seconds))
+    return found
+
+
+def _look(dataset: Dataset, context: PhaseContext, seconds: float) -> list[Finding]:
+    use_threads(context.num_cpus)
+    model = import_model(context)
+    data = Resident(dataset, device_for(context.num_gpus))
+    config = model.defaults(dataset.spec)[0].config
+    bench = Bench(model, config, dataset.spec, data, Rows.of(context.rows[0]), seconds)
+    return preflight(bench)
 
 
 def _measure(dataset: Dataset, context: PhaseContext) -> Speed:

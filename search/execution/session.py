@@ -12,6 +12,7 @@ from search.data import Dataset
 from search.execution.cluster import TrialResources, connected, trial_resources
 from search.execution.driver import PhaseDriver
 from search.execution.trainable import PhaseContext
+from search.findings import Finding
 from search.speed import Speed
 from search.study import Study
 
@@ -64,6 +65,12 @@ class RaySession:
         from search.execution.measure import measure_cluster_speed
 
         return measure_cluster_speed(self._dataset, context, self.resources)
+
+    def preflight(self, context: PhaseContext, seconds: float) -> list[Finding]:
+        """Look at the model where a trial would train."""
+        from search.execution.measure import preflight_on_cluster
+
+        return preflight_on_cluster(self._dataset, context, self.resources, seconds)
 
     def run_phase(self, driver: PhaseDriver, context: PhaseContext, log: Path) -> None:
         """Run a phase's trials until it is finished or interrupted."""

@@ -4,6 +4,7 @@
 """
 
 from search.report.console import Display, make_display
+from search.report.findings import print_findings
 from search.report.forecast import print_plan, print_rehearsals
 from search.report.html import write_report
 from search.report.progress import Progress
@@ -13,6 +14,7 @@ __all__ = [
     "Display",
     "Progress",
     "make_display",
+    "print_findings",
     "print_plan",
     "print_rehearsals",
     "print_summary",

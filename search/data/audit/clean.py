@@ -1,0 +1,88 @@
+"""A cleaned copy of the data: what an audit can mend without anybody's judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from search.data.audit.columns import spellings
+from search.data.audit.view import Codes
+from search.errors import DataError
+from search.findings import Finding
+
+_ROWS_GO = ("duplicates", "split_copies", "images")
+_COLUMNS_GO = ("constant_column", "identifier_column", "leaking_column")
+
+
+def cleaned(table: pa.Table, findings: Sequence[Finding]) -> tuple[pa.Table, list[str]]:
+    """Mend what needs no judgement; return the new table, and in words what was done.
+
+    Copies and images that show nothing are left out, and so are columns that hold nothing, name
+    the rows or know the label; a value's spellings become its most frequent one. Outliers,
+    contradictions and suspected labels stay: only a person can tell what is right.
+    """
+    done: list[str] = []
+    for finding in findings:
+        if finding.check == "category_variants" and finding.status != "PASS":
+            (name,) = finding.columns
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, _one_spelling(table[name]))
+            done.append(f"'{name}': each value in its most frequent spelling")
+    rows = [f.rows for f in findings if f.check in _ROWS_GO and f.num_rows]
+    if rows:
+        left_out = np.unique(np.concatenate(rows))
+        table = table.take(pa.array(np.delete(np.arange(table.num_rows), left_out)))
+        done.append(f"{len(left_out)} rows left out")
+    columns = [c for f in findings if f.check in _COLUMNS_GO for c in f.columns]
+    if columns:
+        table = table.drop_columns(list(dict.fromkeys(columns)))
+        done.append(f"columns left out: {', '.join(dict.fromkeys(columns))}")
+    return table, done
+
+
+def _one_spelling(column: pa.ChunkedArray) -> pa.Array:
+    codes = Codes.of(column)
+    frequent = list(codes.values)
+    for group in spellings(codes):
+        for code in group[1:]:
+            frequent[code] = codes.values[group[0]]
+    names = np.array([*frequent, None], dtype=object)
+    return pa.array(names[codes.codes].tolist(), type=codes.type)
+
+
+def write_clean(table: pa.Table, findings: Sequence[Finding], target: Path) -> list[str]:
+    """Write the cleaned copy of a table.
+
+    Args:
+        table: What was audited.
+        findings: What was found.
+        target: A ``.parquet`` or ``.csv`` file that doesn't exist.
+
+    Returns:
+        What was done, in words.
+
+    Raises:
+        DataError: The file exists, is of another kind, or can't be written.
+    """
+    if target.suffix not in (".parquet", ".csv"):
+        raise DataError(f"--write-clean {target}: name a .parquet or .csv file")
+    if target.exists():
+        raise DataError(f"--write-clean {target}: the file exists; name a new one")
+    new, done = cleaned(table, findings)
+    draft = target.with_name(f".{target.name}.tmp")
+    try:
+        if target.suffix == ".csv":
+            pa_csv.write_csv(new, draft)
+        else:
+            pq.write_table(new, draft)
+        draft.replace(target)
+    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        draft.unlink(missing_ok=True)
+        reason = str(error).splitlines()[0]
+        raise DataError(f"--write-clean {target} can't be written: {reason}") from error
+    return done

@@ -1,0 +1,234 @@
+"""Checks that look at one column at a time."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.stats import chi2_contingency, ttest_ind
+
+from search.data.audit.view import Codes, View
+from search.data.columns import decoded, is_string
+from search.findings import Finding, warn
+
+IDENTIFIER_SHARE = 0.95
+"""A column of which so many values are different names its rows."""
+MIN_IDENTIFIED = 30
+MANY_ROWS = 1_000
+"""Among fewer rows whole numbers may all be different by chance: they must run from one to the
+next to name them."""
+MOSTLY_MISSING = 0.5
+MIN_MISSING = 20
+SIGNIFICANT = 1e-3
+"""Over all columns (Bonferroni)."""
+MIN_EFFECT = 0.1
+"""Cramér's V, or half the difference of means in standard deviations, from which on missing values
+tell of the label."""
+OUTLIER = 10.0
+"""Robust z-score; less is none."""
+SPARE_POWERS, LEAST_GROWTH = 1.5, 1.5
+"""A tail may reach as far as with this many powers of ten more rows, growing at least so fast."""
+_MAD_TO_SD = 1.4826
+_NUMBER = re.compile(r"[-+]?[0-9.,]+")
+
+
+def check_constant(view: View) -> list[Finding]:
+    """Find columns that hold nothing: all rows missing, or the same."""
+    found: list[Finding] = []
+    for name in view.columns:
+        kind = view.table[name].type
+        if pa.types.is_nested(kind) or view.num_distinct(name) > 1:
+            continue
+        is_missing = view.missing(name)
+        if is_missing.all():
+            what = "is missing in every row"
+        elif not is_missing.any():
+            what = "has the same value in every row"
+        else:
+            continue
+        found.append(
+            warn("constant_column", f"'{name}' {what}", "it is left out", columns=[name], value=1)
+        )
+    return found
+
+
+def check_identifier(view: View) -> list[Finding]:
+    """Find columns whose values name the rows: a model learns them by heart."""
+    return [
+        warn(
+            "identifier_column",
+            f"'{name}' has another value in {share:.1%} of the rows: it names them",
+            f"leave it out: data.ignore=[{name}]",
+            columns=[name],
+            value=share,
+        )
+        for name in view.columns
+        if (share := _distinct_share(view, name)) >= IDENTIFIER_SHARE
+    ]
+
+
+def identifiers(view: View) -> list[str]:
+    """Return the columns that name the rows."""
+    return [f.columns[0] for f in check_identifier(view)]
+
+
+def _distinct_share(view: View, name: str) -> float:
+    """Return the share of different values of a column that could name rows; 0 of others."""
+    kind = decoded(view.table[name]).type
+    if not (is_string(kind) or pa.types.is_integer(kind)):
+        return 0.0
+    present = view.num_rows - int(view.missing(name).sum())
+    if present < MIN_IDENTIFIED:
+        return 0.0
+    distinct = view.num_distinct(name)
+    if pa.types.is_integer(kind) and present < MANY_ROWS:
+        values = view.numbers(name)
+        if np.nanmax(values) - np.nanmin(values) + 1 > 2 * distinct:
+            return 0.0
+    return distinct / present
+
+
+def check_missingness(view: View) -> list[Finding]:
+    """Find columns that are mostly missing, and those whose gaps tell of the label."""
+    gaps = {name: view.missing(name) for name in view.plain}
+    gaps = {name: missing for name, missing in gaps.items() if missing.any()}
+    found: list[Finding] = []
+    for name, missing in gaps.items():
+        share = float(missing.mean())
+        effect, p_value = _effect_of(missing, view)
+        if effect >= MIN_EFFECT and p_value * len(gaps) < SIGNIFICANT:
+            found.append(
+                warn(
+                    "missingness",
+                    f"'{name}' is missing in {share:.1%} of the rows, and that it is tells of "
+                    f"the label (effect {effect:.2f})",
+                    "find out why it is missing, and whether it will be when you predict",
+                    columns=[name],
+                    rows=np.flatnonzero(missing),
+                    value=effect,
+                )
+            )
+        elif share > MOSTLY_MISSING:
+            found.append(
+                warn(
+                    "missingness",
+                    f"'{name}' is missing in {share:.1%} of the rows",
+                    "leave it out, unless you know what it is good for",
+                    columns=[name],
+                    rows=np.flatnonzero(missing),
+                    value=share,
+                )
+            )
+    return found
+
+
+def _effect_of(missing: NDArray[np.bool_], view: View) -> tuple[float, float]:
+    """Return how much a gap tells of the label, from 0 to 1, and the chance of that by chance."""
+    if min(missing.sum(), (~missing).sum()) < MIN_MISSING:
+        return 0.0, 1.0
+    if view.is_classification:
+        counts = np.zeros((2, len(view.classes)))
+        np.add.at(counts, (missing.astype(int), view.target.astype(int)), 1)
+        table = chi2_contingency(counts[:, counts.sum(0) > 0])
+        return float(np.sqrt(table.statistic / len(missing))), float(table.pvalue)
+    there, gone = view.target[~missing], view.target[missing]
+    spread = float(view.target.std()) or 1.0
+    test = ttest_ind(gone, there, equal_var=False)
+    return abs(float(gone.mean() - there.mean())) / spread / 2, float(test.pvalue)
+
+
+def check_outliers(view: View) -> list[Finding]:
+    """Find values far outside of everything else in their column (robust z-score)."""
+    found: list[Finding] = []
+    for name in view.schema.of_kind("numeric"):
+        values = view.numbers(name)
+        score = np.nan_to_num(_robust_score(values))
+        rows = np.flatnonzero(score > 0)
+        if len(rows) == 0:
+            continue
+        order = rows[np.argsort(-score[rows], kind="stable")]
+        shown = ", ".join(f"{value:g}" for value in dict.fromkeys(values[order[:50]].tolist()))
+        found.append(
+            warn(
+                "outliers",
+                f"'{name}' has {len(rows)} values far from all others: {_shortened(shown)}",
+                "look whether they are wrong, or marks for something missing",
+                columns=[name],
+                rows=order,
+                value=float(score.max()),
+            )
+        )
+    return found
+
+
+def _shortened(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip(", ") + "…"
+
+
+def _robust_score(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each value's robust z-score where it is an outlier, else 0.
+
+    The score is the distance from the median in median absolute deviations (times 1.4826) of the
+    values that aren't the median. An outlier also lies beyond where the column's own tail leads:
+    as the distance grows from the 90th to the 99th percentile, so it may grow from one power of
+    ten of the rows to the next.
+    """
+    away = np.abs(values - np.nanmedian(values))
+    others = away[away > 0]
+    if len(others) == 0:
+        return np.zeros(len(values))
+    score = away / (_MAD_TO_SD * float(np.median(others)))
+    wide, wider = np.quantile(others, [0.9, 0.99])
+    powers = max(0.0, math.log10(len(others) / 100.0)) + SPARE_POWERS
+    reach = wider * max(float(wider / wide), LEAST_GROWTH) ** powers
+    result: NDArray[np.float64] = np.where((score > OUTLIER) & (away > reach), score, 0.0)
+    return result
+
+
+def check_variants(view: View) -> list[Finding]:
+    """Find values that differ only in case, spaces or dots: "NY" and "ny "."""
+    names = view.schema.of_kind("categorical")
+    if view.is_classification:
+        names = [*names, view.schema.label]
+    found: list[Finding] = []
+    for name in names:
+        codes = view.codes(name)
+        if not any(isinstance(value, str) for value in codes.values):
+            continue
+        several = spellings(codes)
+        if not several:
+            continue
+        rarer = [code for group in several for code in group[1:]]
+        shown = "; ".join(" = ".join(f"'{codes.values[c]}'" for c in group) for group in several)
+        found.append(
+            warn(
+                "category_variants",
+                f"'{name}' has the same value in several spellings: {_shortened(shown, 100)}",
+                "write each value in one way",
+                columns=[name],
+                rows=np.flatnonzero(np.isin(codes.codes, rarer)),
+                value=len(several),
+            )
+        )
+    return found
+
+
+def spellings(codes: Codes) -> list[list[int]]:
+    """Return the groups of codes that are one value, each with its most frequent spelling first."""
+    groups: dict[str, list[int]] = {}
+    for code in np.argsort(-codes.counts, kind="stable").tolist():
+        groups.setdefault(_normal(str(codes.values[code])), []).append(code)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _normal(value: str) -> str:
+    """Return the spelling that variants share; of numbers, the number as it stands."""
+    text = unicodedata.normalize("NFKC", value).strip()
+    if _NUMBER.fullmatch(text):
+        return text
+    text = re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", text.casefold())
+    return re.sub(r"\s+", " ", text).rstrip(".").strip()

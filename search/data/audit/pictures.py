@@ -1,0 +1,63 @@
+"""Checks of images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from search.data.audit.view import View
+from search.data.split import content_hashes
+from search.findings import Finding, warn
+
+BLANK_SD = 2.0
+"""Of the pixels, on the scale of 0 to 255."""
+SATURATED_SHARE = 0.98
+CHUNK = 4_096
+
+
+def check_images(view: View) -> list[Finding]:
+    """Find images that show nothing, and images that come more than once."""
+    if view.pixels is None:
+        return []
+    (name,) = view.schema.of_kind("image")
+    sd = np.empty(view.num_rows)
+    saturated = np.empty(view.num_rows)
+    for start in range(0, view.num_rows, CHUNK):
+        chunk = view.pixels[start : start + CHUNK].reshape(-1, view.pixels[0].size)
+        sd[start : start + CHUNK] = chunk.std(1)
+        saturated[start : start + CHUNK] = (chunk == 255).mean(1)
+    blank, white = sd <= BLANK_SD, saturated >= SATURATED_SHARE
+    found = []
+    for mask, what in ((blank, "blank: all their pixels are alike"), (white & ~blank, "saturated")):
+        if mask.any():
+            rows = np.flatnonzero(mask)
+            found.append(
+                warn(
+                    "images",
+                    f"{len(rows)} images are {what}",
+                    "look at them, and leave out those that show nothing",
+                    columns=[name],
+                    rows=rows,
+                    value=len(rows),
+                )
+            )
+    return [*found, *_copies(view, name, blank)]
+
+
+def _copies(view: View, name: str, blank: np.ndarray) -> list[Finding]:
+    hashes = content_hashes(view.table, [name])
+    _, first = np.unique(hashes, return_index=True)
+    is_copy = ~blank
+    is_copy[first] = False
+    rows = np.flatnonzero(is_copy)
+    if len(rows) == 0:
+        return []
+    return [
+        warn(
+            "images",
+            f"{len(rows)} images are copies of an earlier one",
+            "leave the copies out",
+            columns=[name],
+            rows=rows,
+            value=len(rows),
+        )
+    ]

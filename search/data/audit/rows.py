@@ -1,0 +1,122 @@
+"""Checks that compare rows with each other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from search.data.audit.columns import identifiers
+from search.data.audit.view import View
+from search.data.split import content_hashes
+from search.findings import Finding, warn
+
+CHANCE = 1e-3
+MIN_COPIES = 3
+
+
+def check_duplicates(view: View) -> list[Finding]:
+    """Find rows that are equal in every column but those that name them."""
+    repeated = _repeated(_hashes(view, with_label=True))
+    if len(repeated) == 0:
+        return []
+    share = len(repeated) / view.num_rows
+    return [
+        warn(
+            "duplicates",
+            f"{len(repeated)} rows ({share:.2%}) are copies of an earlier one",
+            "leave the copies out, unless the same case really came more than once",
+            rows=repeated,
+            value=share,
+        )
+    ]
+
+
+def check_contradictions(view: View) -> list[Finding]:
+    """Find rows with the same features and another class."""
+    if not view.is_classification:
+        return []
+    _, group = np.unique(_hashes(view, with_label=False), return_inverse=True)
+    lowest = np.full(group.max() + 1, np.inf)
+    highest = np.full(group.max() + 1, -np.inf)
+    np.minimum.at(lowest, group, view.target)
+    np.maximum.at(highest, group, view.target)
+    rows = np.flatnonzero((lowest < highest)[group])
+    if len(rows) == 0:
+        return []
+    share = len(rows) / view.num_rows
+    return [
+        warn(
+            "contradictory_labels",
+            f"{len(rows)} rows ({share:.2%}) share all features with a row of another class",
+            "look at them: one label is wrong, or a column is lacking that tells them apart",
+            columns=[view.schema.label],
+            rows=rows,
+            value=share,
+        )
+    ]
+
+
+def check_split_copies(view: View) -> list[Finding]:
+    """Find rows of one part that stand in another part, too: what is tested was trained on.
+
+    Where the same case comes more than once by itself, it does so in every part: that is warned
+    of. It fails where there are more copies across parts than copies within them explain.
+    """
+    if view.parts is None:
+        return []
+    hashes = _hashes(view, with_label=True)
+    found: list[Finding] = []
+    for part, other in (("test", "train"), ("validation", "train"), ("test", "validation")):
+        here, there = view.parts == part, view.parts == other
+        copies = np.flatnonzero(here & np.isin(hashes, hashes[there]))
+        if len(copies) == 0:
+            continue
+        expected = _natural_share(hashes[here], hashes[there])
+        p_value = binomtest(len(copies), int(here.sum()), expected, "greater").pvalue
+        fails = len(copies) >= MIN_COPIES and p_value < CHANCE
+        share = len(copies) / int(here.sum())
+        found.append(
+            warn(
+                "split_copies",
+                f"{len(copies)} {part} rows ({share:.2%}) stand among the {other} rows, too; "
+                f"{expected:.2%} would be no surprise with so many copies within the parts",
+                f"leave them out of {part}" if fails else "the same cases come by themselves",
+                rows=copies,
+                value=share,
+                fails=fails,
+            )
+        )
+    return found
+
+
+def _natural_share(here: NDArray[np.uint64], there: NDArray[np.uint64]) -> float:
+    """Return the share of rows with a copy in another part, were the parts drawn at random.
+
+    It follows from the copies within a part, whose number grows with the part's size; the
+    cleaner of the two parts speaks, since copies may have been made within the other.
+    """
+    scale = len(there) / len(here)
+    within_there = _share_with_copy(there)
+    within_here = min(1.0, _share_with_copy(here, at_least=1) * scale)
+    return max(min(within_there, within_here), 1.0 / len(here))
+
+
+def _share_with_copy(hashes: NDArray[np.uint64], at_least: int = 0) -> float:
+    _, counts = np.unique(hashes, return_counts=True)
+    return max(float(counts[counts > 1].sum()), at_least) / len(hashes)
+
+
+def _hashes(view: View, *, with_label: bool) -> NDArray[np.uint64]:
+    left_out = set(identifiers(view))
+    names = [name for name in view.schema.kinds if name not in left_out]
+    names = names or list(view.schema.kinds)
+    return content_hashes(view.table, [view.schema.label, *names] if with_label else names)
+
+
+def _repeated(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the rows whose hash stands in an earlier row."""
+    _, first = np.unique(hashes, return_index=True)
+    is_first = np.zeros(len(hashes), dtype=bool)
+    is_first[first] = True
+    return np.flatnonzero(~is_first)

@@ -1,0 +1,188 @@
+"""A network on its way through the checks, and the few things that they all do with it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from search.data.batches import EpochOrder, Position, Resident, batches
+from search.space import Config
+from search.task import ModelModule, Spec
+from search.training.job import Job, Rows
+from search.training.optimizers import GradientRules, learning_rate, make_optimizer
+from search.training.precision import Precision
+from search.training.scoring import loss_function
+from search.training.session import build_network
+
+LOOK_ROWS = 64
+GENTLE = 1e-3
+"""A learning rate that does no harm in three steps."""
+
+
+@dataclass
+class Bench:
+    """A model, one of its configurations, and the data to try it on.
+
+    Attributes:
+        model: The model module; it has a ``build``.
+        config: What to build.
+        spec: Shapes and task.
+        data: Resident tensors.
+        rows: The parts of a search phase.
+        seconds: What all checks together may take.
+    """
+
+    model: ModelModule
+    config: Config
+    spec: Spec
+    data: Resident
+    rows: Rows
+    seconds: float
+    began: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.rows = self.rows.to(self.data.device)
+        self.loss = loss_function(self.spec.task)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the checks must end."""
+        return self.began + self.seconds - time.perf_counter()
+
+    @property
+    def batch_size(self) -> int:
+        """The configuration's, at most all rows."""
+        return min(int(self.config.get("batch_size", 64)), len(self.rows.train))
+
+    def network(self, seed: int = 0, config: Config | None = None) -> nn.Module:
+        """Build the network as a trial would."""
+        torch.manual_seed(seed)
+        job = Job("preflight", config or self.config, self.spec, seed, 1, (1,), "")
+        module = build_network(self.model, job).to(self.data.device)
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return module
+
+    def warmed(self, seed: int = 0) -> nn.Module:
+        """Build the network and train it for three steps: a head that begins with zeros has left.
+
+        One that can't be trained is returned as it was built.
+        """
+        module = self.network(seed)
+        training = Training(
+            self, module, self.config, self.rows.train, batch_size=self.batch_size, seed=seed
+        )
+        training.set_learning_rate(min(learning_rate(self.config), GENTLE))
+        with contextlib.suppress(RuntimeError):
+            for _ in training.steps(3):
+                pass
+        return module
+
+    def look(self, part: Tensor | None = None) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Return inputs and target of a few training rows."""
+        rows = self.rows.train if part is None else part
+        return self.data.batch(rows[:LOOK_ROWS])
+
+    def loss_of(self, module: nn.Module, rows: Tensor) -> float:
+        """Return the mean loss of rows in evaluation mode."""
+        return float(self.losses_of(module, rows).mean())
+
+    @torch.no_grad()
+    def losses_of(self, module: nn.Module, rows: Tensor) -> Tensor:
+        """Return the loss of each row in evaluation mode, shape (rows,), on the CPU."""
+        module.eval()
+        found = []
+        precision = Precision(module, self.data.device)
+        for chunk in torch.split(rows, 256):
+            inputs, target = self.data.batch(chunk)
+            with precision.region():
+                outputs = module(*inputs).float()
+            found.append(row_losses(outputs, target, self.spec).cpu())
+        return torch.cat(found)
+
+
+def row_losses(outputs: Tensor, target: Tensor, spec: Spec) -> Tensor:
+    """Return the loss of each row, shape (rows,)."""
+    if spec.task == "classification":
+        return nn.functional.cross_entropy(outputs, target, reduction="none")
+    return (outputs.squeeze(-1) - target) ** 2
+
+
+def baseline_losses(train: Tensor, target: Tensor, spec: Spec) -> Tensor:
+    """Return the loss of each row for one who sees the training labels and no input.
+
+    Args:
+        train: Targets of the training rows.
+        target: Those of the rows that are judged.
+        spec: Shapes and task.
+    """
+    if spec.task == "regression":
+        return (target - train.mean()) ** 2
+    counts = torch.bincount(train, minlength=spec.num_outputs).double() + 0.5
+    return -(counts / counts.sum()).log()[target].float()
+
+
+class Training:
+    """Plain training of a network, step by step.
+
+    Args:
+        bench: What is trained on.
+        module: The network.
+        config: Its optimizer and gradient rules.
+        rows: To train on.
+        batch_size: Rows of a step.
+        seed: Of their order.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        module: nn.Module,
+        config: Config,
+        rows: Tensor,
+        *,
+        batch_size: int,
+        seed: int = 0,
+    ) -> None:
+        self._bench, self._module, self._rows = bench, module, rows
+        self._optimizer = make_optimizer(module, config)
+        self._rules = GradientRules(module, config)
+        self._precision = Precision(module, bench.data.device)
+        order = EpochOrder(len(rows), seed)
+        self._stream = batches(order, Position(), min(batch_size, len(rows)))
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Change the learning rate."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+
+    def steps(self, number: int, seconds: float = math.inf) -> Iterator[float]:
+        """Train for so many steps, or until the time is up; yield each one's loss."""
+        ends = time.perf_counter() + seconds
+        self._module.train()
+        for _ in range(number):
+            indices, _ = next(self._stream)
+            yield self._step(self._rows[indices.to(self._rows.device)])
+            if time.perf_counter() > ends:
+                return
+
+    def _step(self, rows: Tensor) -> float:
+        inputs, target = self._bench.data.batch(rows)
+        self._optimizer.zero_grad(set_to_none=True)
+        with self._precision.region():
+            loss = self._bench.loss(self._module(*inputs), target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._rules.apply()
+        self._optimizer.step()
+        return float(loss.detach())
+
+
+def plain(config: Config) -> Config:
+    """Return a configuration without what keeps a network from learning a batch by heart."""
+    off = {"dropout": 0.0, "weight_decay": 0.0, "l1": 0.0, "input_noise": 0.0}
+    return {**config, **{name: value for name, value in off.items() if name in config}}

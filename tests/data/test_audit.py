@@ -1,0 +1,178 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.guide.plant import KINDS, blank_images, copied_images, with_split
+from search.data import DataOptions
+from search.data.audit import CHECKS, Finding, audit, audit_table, failures
+from search.data.audit.clean import cleaned, write_clean
+from search.errors import DataError
+
+
+def shop(num_rows: int = 3_000, seed: int = 0) -> pa.Table:
+    """Customers with numbers and categories that tell of the class, none of them alone."""
+    random = np.random.default_rng(seed)
+    age = random.integers(18, 90, num_rows)
+    income = np.exp(random.normal(10.0, 0.6, num_rows))
+    town = random.choice(["Rome", "Oslo", "Bonn"], num_rows)
+    score = 0.08 * (age - 50) + 2.0 * (np.log(income) - 10) + 1.5 * (town == "Oslo")
+    score = score + 0.5 * random.normal(size=num_rows)
+    kinds = np.array(["gold", "silver", "wood"])[np.searchsorted([-1.0, 1.5], score)]
+    return pa.table({"age": age, "income": income, "town": town, "kind": kinds})
+
+
+def audited(table: pa.Table, label: str = "kind", **options) -> list[Finding]:
+    return audit_table(table, DataOptions("", label=label, **options))
+
+
+def about(findings: list[Finding], check: str) -> list[Finding]:
+    return [each for each in findings if each.check == check and each.status != "PASS"]
+
+
+def test_every_check_speaks_and_clean_data_pass_all_but_the_suspects() -> None:
+    findings = audited(with_split(shop(), np.random.default_rng(0)))
+    assert list(dict.fromkeys(each.check for each in findings)) == list(CHECKS)
+    poor = {each.check for each in findings if each.status != "PASS"}
+    assert poor <= {"label_errors"}  # some rows are hard
+    assert failures(findings) == []
+
+
+@pytest.mark.parametrize("check", list(KINDS))
+def test_what_is_planted_is_found_with_its_rows_and_columns(check: str) -> None:
+    made = KINDS[check](shop(), "kind", np.random.default_rng(1))
+    found = about(audited(made.table), check)
+    assert found, "nothing found"
+    columns = {column for each in found for column in each.columns}
+    assert set(made.columns) <= columns | {"split"}
+    rows = np.concatenate([each.rows for each in found])
+    assert sum(each.num_rows for each in found) == len(rows)
+    if len(made.rows) and check != "label_errors":
+        assert np.isin(made.rows, rows).all()
+    if check == "label_errors":
+        assert np.isin(found[0].rows[:50], made.rows).mean() > 0.7
+    wanted = "FAIL" if check in ("split_copies", "leaking_column") else "WARN"
+    assert {each.status for each in found} == {wanted}
+    assert all(each.remedy for each in found)
+
+
+def test_cases_that_come_by_themselves_in_both_parts_do_not_fail() -> None:
+    table = with_split(shop(), np.random.default_rng(0))
+    twice = table.take(pa.array(np.random.default_rng(2).integers(0, 1_500, 3_000)))
+    random_parts = np.random.default_rng(3).choice(["train", "test"], 3_000).tolist()
+    place = twice.column_names.index("split")
+    findings = audited(twice.set_column(place, "split", pa.array(random_parts)))
+    assert {each.status for each in about(findings, "split_copies")} == {"WARN"}
+
+
+@pytest.mark.parametrize(("plant", "what"), [(blank_images, "blank"), (copied_images, "copies")])
+def test_images_that_show_nothing_or_come_twice_are_found(plant, what: str) -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 255, (400, 64), dtype=np.uint8)
+    images = pa.FixedSizeListArray.from_arrays(pa.array(pixels.ravel()), 64)
+    table = pa.table({"picture": images, "label": random.choice(["a", "b"], 400)})
+    assert about(audited(table, "label"), "images") == []
+    made = plant(table, "label", np.random.default_rng(1))
+    (found,) = about(audited(made.table, "label"), "images")
+    assert what in found.message
+    named = int(np.isin(made.rows, found.rows).sum())
+    assert named == found.num_rows == (20 if what == "blank" else 50)
+
+
+def test_a_regression_has_its_leaks_and_gaps_too() -> None:
+    table = shop()
+    target = pa.array(np.log(table["income"].to_numpy()))
+    table = table.drop_columns(["kind"]).append_column("target", target)
+    (found,) = about(audited(table, "target"), "leaking_column")
+    assert found.columns == ("income",)
+    assert "R²" in found.message
+
+
+def test_what_happened_beside_what_was_planned_is_found_by_the_difference() -> None:
+    random = np.random.default_rng(0)
+    planned = random.uniform(6.0, 22.0, 2_000)
+    late = random.exponential(0.4, 2_000) + 0.01 * planned
+    label = np.where(late > 0.7, "late", "in time")
+    table = pa.table({"planned": planned, "arrived": planned + late, "label": label.tolist()})
+    (found,) = about(audited(table, "label"), "leaking_column")
+    assert (found.status, found.columns) == ("WARN", ("arrived",))
+    assert "the difference of 'arrived' and 'planned'" in found.message
+
+
+def test_odd_tables_are_audited_without_a_traceback() -> None:
+    names = [f"n{number}" for number in range(3_000)]
+    table = shop().append_column("name", pa.array(names))
+    (found,) = about(audited(table), "identifier_column")
+    assert found.columns == ("name",)
+    words = shop().select(["town", "kind"])
+    assert failures(audited(words)) == []
+    few = pa.table({"x": [1.5, 2.5, 3.5, 4.5], "label": ["a", "a", "b", "b"]})
+    assert {each.check for each in about(audited(few, "label"), "rare_class")} == {"rare_class"}
+
+
+def test_two_part_shift_is_found() -> None:
+    table = shop()
+    parts = np.where(table["age"].to_numpy() > 60, "test", "train").tolist()
+    findings = audited(table.append_column("split", pa.array(parts)))
+    (found,) = about(findings, "split_shift")
+    assert found.value is not None
+    assert found.value > 0.9
+
+
+def test_a_failure_can_be_accepted_by_name() -> None:
+    made = KINDS["leaking_column"](shop(), "kind", np.random.default_rng(0))
+    findings = audited(made.table)
+    assert [each.check for each in failures(findings)] == ["leaking_column"]
+    assert failures(findings, ["leaking_column"]) == []
+
+
+def test_a_finding_is_the_same_after_json() -> None:
+    made = KINDS["duplicates"](shop(), "kind", np.random.default_rng(0))
+    for each in audited(made.table):
+        again = Finding.from_json(each.to_json())
+        assert again.to_json() == each.to_json()
+        assert set(each.to_json()) == {
+            *("check", "status", "columns", "rows", "num_rows", "value", "message", "remedy")
+        }
+
+
+def test_a_cleaned_copy_passes_what_it_could_mend(tmp_path: Path) -> None:
+    table = shop()
+    for check in (
+        *("leaking_column", "identifier_column", "constant_column", "category_variants"),
+        *("duplicates", "split_copies"),
+    ):
+        table = KINDS[check](table, "kind", np.random.default_rng(0)).table
+    findings = audited(table)
+    assert len({each.check for each in findings if each.status != "PASS"}) >= 6
+    done = write_clean(table, findings, tmp_path / "clean.parquet")
+    assert len(done) == 3
+    again = audited(pq.read_table(tmp_path / "clean.parquet"))
+    assert {each.check for each in again if each.status != "PASS"} <= {"label_errors", "outliers"}
+
+
+def test_a_cleaned_copy_never_overwrites_and_leaves_sound_data_alone(tmp_path: Path) -> None:
+    table, target = shop(), tmp_path / "there.csv"
+    findings = audited(table)
+    assert cleaned(table, findings) == (table, [])
+    target.write_text("mine")
+    with pytest.raises(DataError, match="the file exists"):
+        write_clean(table, findings, target)
+    with pytest.raises(DataError, match=r"name a \.parquet or \.csv file"):
+        write_clean(table, findings, tmp_path / "clean.txt")
+    assert target.read_text() == "mine"
+
+
+def test_the_seed_decides_and_the_file_is_only_read(tmp_path: Path) -> None:
+    path = tmp_path / "shop.parquet"
+    pq.write_table(shop(), path)
+    before = path.read_bytes()
+    options = DataOptions(str(path), label="kind")
+    first, second = (
+        [each.to_json() for each in audit(options)],
+        [each.to_json() for each in audit(options)],
+    )
+    assert first == second
+    assert path.read_bytes() == before

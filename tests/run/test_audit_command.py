@@ -1,0 +1,68 @@
+"""The audit as a command, and as the first stage of a run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from commands import Command, small_study
+
+from search.data.audit import CHECKS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table whose column ``outcome`` is the label itself."""
+    folder = tmp_path_factory.mktemp("audit")
+    random = np.random.default_rng(0)
+    label = random.integers(0, 2, 400)
+    table = pa.table({"x": random.normal(size=400), "outcome": 2.5 * label, "label": label})
+    pq.write_table(table, folder / "leaky.parquet")
+    return folder
+
+
+@pytest.fixture
+def command(folder: Path):
+    command = Command(folder)
+    yield command
+    command.close()
+
+
+def test_a_leak_fails_unless_it_is_accepted(command: Command) -> None:
+    done = command.run("audit", "--data", "leaky.parquet")
+    assert done.returncode == 1
+    assert "FAIL  leaking_column: 'outcome' alone predicts the label" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("1 FAIL")
+    accepted = command.run("audit", "--data", "leaky.parquet", "--accept", "leaking_column")
+    assert accepted.returncode == 0
+    assert accepted.stdout == done.stdout
+
+
+def test_json_is_a_list_of_findings_and_a_clean_copy_passes(command: Command) -> None:
+    done = command.run(
+        "audit", "--data", "leaky.parquet", "--json", "--write-clean", "clean.parquet"
+    )
+    findings = json.loads(done.stdout)
+    assert set(CHECKS) == {each["check"] for each in findings}
+    assert pq.read_table(command.folder / "clean.parquet").column_names == ["x", "label"]
+    assert command.run("audit", "--data", "clean.parquet").returncode == 0
+
+
+def test_a_run_on_leaky_data_ends_before_anything_is_trained(command: Command) -> None:
+    data = ["--data", "leaky.parquet", "--out", "run"]
+    done = command.run("run", *data)
+    assert done.returncode == 1
+    assert "leaking_column" in done.stderr
+    assert "--accept leaking_column" in done.stderr
+    assert {each.name for each in (command.folder / "run").iterdir()} == {"audit.json"}
+
+
+@pytest.mark.ray
+def test_an_accepted_failure_lets_the_run_go_on_and_the_journal_keeps_it(command: Command) -> None:
+    data = ["--data", "leaky.parquet", "--accept", "leaking_column", "--out", "accepted"]
+    done = command.run("run", *small_study("models.mlp"), *data)
+    assert done.returncode == 0, done.stderr
+    journal = (command.folder / "accepted" / "journal.jsonl").read_text()
+    assert "FAIL: leaking_column (accepted)" in journal

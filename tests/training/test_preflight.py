@@ -1,0 +1,123 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from trainings import CNN, MLP, Small, images, regression, table
+
+from benchmarks.guide.bugs import BUGS, CONFIG, Bug, Net, module_of
+from search.data import DataOptions, load_dataset
+from search.data.batches import Resident
+from search.data.phase_rows import RowPlan
+from search.findings import Finding
+from search.task import ModelModule
+from search.training.job import Rows
+from search.training.preflight import CHECKS, Bench, preflight
+from search.training.preflight.ranges import learning_rate_range
+
+
+@pytest.fixture(scope="module")
+def wine() -> Small:
+    """Numbers of three classes, all of its rows."""
+    dataset = load_dataset(DataOptions(uri="sklearn:wine"))
+    rows = Rows.of(RowPlan.of(dataset, seed=0).search(1_000))
+    return Small(dataset, Resident(dataset, "cpu"), rows)
+
+
+def bench(model: ModelModule, small: Small, config=CONFIG) -> Bench:
+    return Bench(model, config, small.spec, small.data, small.rows, seconds=20.0)
+
+
+def poor(findings: list[Finding]) -> set[tuple[str, str]]:
+    return {(each.check, each.status) for each in findings if each.status != "PASS"}
+
+
+CAUGHT_AS = {
+    "SoftmaxOutput": "output_activation",
+    "ReluOutput": "output_activation",
+    "SigmoidOutput": "output_activation",
+    "OneOutputTooFew": "output_width",
+    "Detached": "gradients",
+    "UnusedLayer": "gradients",
+    "InputIgnored": "gradients",
+    "HugeWeights": "initial_loss",
+    "AllAlike": "units_differ",
+    "DeadUnits": "gradients",
+    "DropoutInEvaluation": "eval_mode",
+    "BatchStatisticsInEvaluation": "rows_apart",
+    "FrozenStatistics": "input_baseline",
+    "RowsMixed": "rows_apart",
+    "UnscaledInput": "input_scale",
+    "LogOfNegative": "initial_loss",
+    "OutputsTurnedInEvaluation": "overfit_batch",
+    "NoGradient": "gradients",
+    "UnseededWeights": "determinism",
+    "ShuffledLabels": "input_baseline",
+    "RateFarTooLow": "learning_rate",
+    "RateFarTooHigh": "learning_rate",
+}
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+def test_a_planted_bug_is_caught(bug: Bug, wine: Small) -> None:
+    small = shuffled(wine) if bug.shuffles_labels else wine
+    found = preflight(bench(bug.model, small, bug.config))
+    status = "WARN" if bug.name.startswith("Rate") else "FAIL"
+    assert (CAUGHT_AS[bug.name], status) in poor(found)
+
+
+def shuffled(small: Small) -> Small:
+    """Return the data with the labels of other rows."""
+    data = Resident(small.dataset, "cpu")
+    order = torch.randperm(len(data._target), generator=torch.Generator().manual_seed(0))
+    data._target = data._target[order]
+    return replace(small, data=data)
+
+
+def test_a_sound_network_passes_every_check(wine: Small) -> None:
+    found = preflight(bench(module_of(Net), wine))
+    assert poor(found) == set()
+    assert tuple(dict.fromkeys(each.check for each in found)) == CHECKS
+
+
+@pytest.mark.parametrize(("model", "small"), [(MLP, table), (CNN, images), (MLP, regression)])
+def test_the_bundled_models_do_not_fail(model: ModelModule, small) -> None:
+    data = small()
+    for default in model.defaults(data.spec):
+        statuses = {status for _, status in poor(preflight(bench(model, data, default.config)))}
+        assert "FAIL" not in statuses
+
+
+def test_a_head_that_begins_with_zeros_is_sound(wine: Small) -> None:
+    def build(spec):
+        net = Net(spec)
+        torch.nn.init.zeros_(net.last.weight)
+        torch.nn.init.zeros_(net.last.bias)
+        return net
+
+    assert poor(preflight(bench(module_of(build), wine))) == set()
+
+
+def test_the_learning_rate_s_range_is_an_interval_that_holds_good_ones(wine: Small) -> None:
+    found = learning_rate_range(bench(module_of(Net), wine))
+    assert found is not None
+    assert 1e-6 < found.low < 1e-2 < found.high <= 10.0
+    assert found.low < found.high / 3
+
+
+def test_a_model_that_raises_is_a_failure_in_a_line(wine: Small) -> None:
+    class Broken(Net):
+        def hidden(self, numeric):
+            raise RuntimeError("no such thing\nmore of it")
+
+    found = preflight(bench(module_of(Broken), wine))
+    assert [(each.check, each.status) for each in found] == [("output_width", "FAIL")]
+    assert found[0].message.endswith("RuntimeError: no such thing")
+
+
+def test_the_time_is_kept(wine: Small) -> None:
+    short = bench(module_of(Net), wine)
+    short.seconds = 0.0
+    found = {each.check: each for each in preflight(short)}
+    assert set(found) == set(CHECKS)
+    assert math.isfinite(found["learning_rate"].value or 0.0)
