@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pyarrow as pa
 
@@ -64,6 +64,9 @@ from search.training.job import Rows
 from search.training.preflight import preflight_seconds
 from search.training.scoring import METRICS, resolve_metric
 from search.trials import History, Phase
+
+if TYPE_CHECKING:
+    from search.execution.experiment import Experiment
 
 
 class Display(Observer, Protocol):
@@ -262,8 +265,7 @@ class Run:
 
     def search_coarse(self) -> History:
         """Wide and short: defaults and Sobol points under ASHA, on a subsample."""
-        rows = [self.rows.search(self.plan.coarse_rows)]
-        return self._run_phase(self.method.coarse(), rows, lambda: self.plan.coarse_ends_at)
+        return self._run_phase(self.method.coarse(), lambda: self.plan.coarse_ends_at)
 
     def narrow(self, coarse: History) -> Space:
         """From the survivors to where fine looks first, each change with its evidence."""
@@ -287,8 +289,7 @@ class Run:
         """Narrow and long: the survivors again, then a model's proposals, under ASHA."""
         strategy = self.method.fine(focus, coarse)
         deadline = Deadline(lambda: self.method.fine_ends_at(coarse, strategy.history, self.plan))
-        rows = [self.rows.search(self.plan.fine_rows)]
-        return self._run_phase(strategy, rows, lambda: deadline.at(self.clock.elapsed()))
+        return self._run_phase(strategy, lambda: deadline.at(self.clock.elapsed()))
 
     def confirm(self, coarse: History, fine: History) -> History:
         """Finalists and baseline, several seeds each, on all the data; the test rows' only use."""
@@ -296,7 +297,7 @@ class Run:
         if not self.dir.exists("confirm"):
             self._explain_proof(proof)
         strategy = self.method.confirm(proof, len(self.rows.fresh))
-        return self._run_phase(strategy, self.rows.confirm(), lambda: float("inf"))
+        return self._run_phase(strategy, lambda: float("inf"))
 
     def _explain_proof(self, proof: ProofPlan) -> None:
         for candidate in proof.candidates:
@@ -306,9 +307,7 @@ class Run:
         if fresh := self.rows.fresh:
             self._say("confirm", "divisions", describe_divisions(fresh), quiet=True)
 
-    def _run_phase(
-        self, strategy: PhaseStrategy, rows: list[dict[str, Any]], ends_at: Callable[[], float]
-    ) -> History:
+    def _run_phase(self, strategy: PhaseStrategy, ends_at: Callable[[], float]) -> History:
         phase = strategy.phase
         if self.dir.exists(f"{phase}/{DONE}"):
             return History(self.dir.events(phase, repair=self._repair))
@@ -327,9 +326,7 @@ class Run:
             observer=self.display,
             repair=self._repair,
         )
-        self.ray.run_phase(
-            driver, self._context(phase, rows, strategy.rungs), self.dir.path / "ray"
-        )
+        self.experiment.run_phase(driver)
         self._stop.check()
         if isinstance(strategy, FinePhase) and strategy.living.changes:
             changes = [*read_changes(self.dir, 1), *strategy.living.changes]
@@ -338,6 +335,17 @@ class Run:
         self.dir.write_json(f"{phase}/{DONE}", {"num_trials": len(strategy.history)})
         self.display.phase_ended(phase, time.time())
         return strategy.history
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """What carries the phases out; its processes start with the first one."""
+        plan, rows = self.plan, self.rows
+        contexts = {
+            "coarse": self._context("coarse", [rows.search(plan.coarse_rows)], plan.ladder.coarse),
+            "fine": self._context("fine", [rows.search(plan.fine_rows)], plan.ladder.fine),
+            "confirm": self._context("confirm", rows.confirm()),
+        }
+        return self.ray.experiment(contexts, self.dir.path / "ray")
 
     def _context(
         self, phase: Phase, rows: list[dict[str, Any]], rungs: tuple[int, ...] = ()

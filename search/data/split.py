@@ -158,7 +158,8 @@ def fresh_divisions(
 
     Hundreds of trials are chosen by the same few rows; whoever is best there is so by luck, too.
     A proof had better judge on rows that nothing was chosen by. The validation parts returned
-    share no rows among themselves, nor with the first one, while there are enough.
+    have a tenth of the rows, so that more is left to learn from than in the search; they share
+    no rows among themselves, nor with the search's, while there are enough.
 
     Args:
         splits: The search's.
@@ -171,10 +172,10 @@ def fresh_divisions(
         (training rows, validation rows), each sorted, together those of the search; none where
         the data name the validation rows, or where these are 5,000 or more.
     """
-    wanted = len(splits.validation)
-    if splits.validation_is_given or wanted >= VALIDATION_ROWS:
+    if splits.validation_is_given or len(splits.validation) >= VALIDATION_ROWS:
         return []
     everything = np.sort(np.concatenate([splits.train, splits.validation]))
+    wanted = VALIDATION_SHARE * len(everything)
     left = splits.train
     divisions: list[tuple[Rows, Rows]] = []
     for number in range(1, num + 1):

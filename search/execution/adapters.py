@@ -1,4 +1,4 @@
-"""Ray Tune's searcher, scheduler and stopper as thin adapters around a :class:`PhaseDriver`."""
+"""Ray Tune's searcher, scheduler and stopper as thin adapters around the phase that is on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.execution.driver import Handout, PhaseDriver
+from search.execution.stage import Stage
 
 HANDOUT = "sieve_handout"
 """The key beside the hyperparameters in Ray's config: the trial, as JSON."""
@@ -19,33 +20,44 @@ EVENTS = "sieve_events"
 """The key in a result: what the trial has to say, as JSON."""
 
 
-class _NotPickled:
-    """Ray pickles its collaborators with a tuner; the driver is of this process only."""
+_IDLE_S = 1.0
+"""The searcher waits so long for the next phase before Tune's loop goes round once more."""
 
-    _driver: PhaseDriver | None
+
+class _NotPickled:
+    """Ray pickles its collaborators with a tuner; the stage is of this process only."""
+
+    _stage: Stage | None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_driver": None}
+        return {**self.__dict__, "_stage": None}
+
+    @property
+    def stage(self) -> Stage:
+        assert self._stage is not None
+        return self._stage
 
     @property
     def driver(self) -> PhaseDriver:
-        assert self._driver is not None
-        return self._driver
+        return self.stage.driver
 
 
 class PhaseSearcher(_NotPickled, Searcher):  # type: ignore[misc]
     """Hands out the trials that the driver hands out."""
 
-    def __init__(self, driver: PhaseDriver) -> None:
+    def __init__(self, stage: Stage) -> None:
         super().__init__(metric="validation_loss", mode="min")
-        self._driver = driver
+        self._stage = stage
         self._ids: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's config; None: none now; ``FINISHED``: none any more."""
+        self.stage.wait_for_phase(_IDLE_S)
+        if self.stage.is_over:
+            return str(Searcher.FINISHED)
         handout = self.driver.next_trial()
         if handout is None:
-            return Searcher.FINISHED if self.driver.finished else None
+            return None
         self._ids[trial_id] = handout.trial.trial_id
         return {**handout.trial.config, HANDOUT: write_handout(handout)}
 
@@ -67,9 +79,9 @@ class PhaseSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 class PhaseScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
     """Stops the trials that the driver stops."""
 
-    def __init__(self, driver: PhaseDriver) -> None:
+    def __init__(self, stage: Stage) -> None:
         super().__init__()
-        self._driver = driver
+        self._stage = stage
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         """Pass a report on and return the decision in Ray's words.
@@ -91,8 +103,8 @@ class PhaseScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
 class InterruptStopper(_NotPickled, Stopper):  # type: ignore[misc]
     """Ends the experiment when the run was asked to stop; every event is on disk already."""
 
-    def __init__(self, driver: PhaseDriver) -> None:
-        self._driver = driver
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Never by trial."""
@@ -105,9 +117,14 @@ class InterruptStopper(_NotPickled, Stopper):  # type: ignore[misc]
 
 def write_handout(handout: Handout) -> str:
     """Return a handout as JSON."""
-    return json.dumps({"trial": asdict(handout.trial), "reported": handout.reported})
+    return json.dumps(asdict(handout))
 
 
 def trial_id_of(trial: RayTrial) -> str:
     """Return our id of one of Ray's trials."""
     return str(json.loads(trial.config[HANDOUT])["trial"]["trial_id"])
+
+
+def slot_of(config: dict[str, Any]) -> int:
+    """Return the slot in which a trial with Ray's ``config`` runs."""
+    return int(json.loads(config[HANDOUT])["slot"])

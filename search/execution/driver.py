@@ -69,10 +69,12 @@ class Handout:
     Attributes:
         trial: The trial.
         reported: How many of its evaluations are known already, from an earlier session.
+        slot: Where it runs, from 0.
     """
 
     trial: Trial
     reported: int
+    slot: int
 
 
 class PhaseDriver:
@@ -108,7 +110,7 @@ class PhaseDriver:
         self._ends_at = ends_at
         self._stop_requested = stop_requested
         self._observer = observer
-        self._live: set[str] = set()
+        self._live: dict[str, int] = {}
         self._thinker = ThreadPoolExecutor(1, thread_name_prefix="sieve-model")
         self._answer: Future[Proposals] | None = None
         strategy.restore(run.events(strategy.phase, repair=repair))
@@ -136,6 +138,11 @@ class PhaseDriver:
         return self.interrupted or (not self._again and (self.time_up or self.strategy.exhausted))
 
     @property
+    def done(self) -> bool:
+        """Whether nothing is left to start, and nothing runs."""
+        return self.finished and not self._live
+
+    @property
     def interrupted(self) -> bool:
         """Whether the run was asked to stop."""
         return self._stop_requested()
@@ -152,8 +159,9 @@ class PhaseDriver:
         trial = self._again.pop(0) if self._again else self._ask()
         if trial is None:
             return None
-        self._live.add(trial.trial_id)
-        return Handout(trial, len(self.strategy.history[trial.trial_id].evaluations))
+        slot = min(set(range(self.slots)) - set(self._live.values()))
+        self._live[trial.trial_id] = slot
+        return Handout(trial, len(self.strategy.history[trial.trial_id].evaluations), slot)
 
     def _ask(self) -> Trial | None:
         self._think(_WAIT_S)
@@ -208,7 +216,7 @@ class PhaseDriver:
         if record.ending is not None:
             if trial_id in self._live and record.ending.status == "stopped":
                 self._explain(record.ending, Decision("stop", record.ending.reason))
-            self._live.discard(trial_id)
+            self._live.pop(trial_id, None)
             return Decision("stop", record.ending.reason)
         if decision.action == "continue" and self.time_up:
             decision = Decision("stop", TIME_UP)
@@ -224,14 +232,14 @@ class PhaseDriver:
                 self._apply(Pause(trial_id, decision.reason, vitals))
             case "stop":
                 self._apply(Ending(trial_id, status, decision.reason, **vitals))
-        self._live.discard(trial_id)
+        self._live.pop(trial_id, None)
 
     def lost(self, trial_id: str, reason: str) -> None:
         """Enter that a trial's process died too often; it counts as the worst."""
         if self.strategy.history[trial_id].ending is None:
             self._apply(Ending(trial_id, "failed", reason))
             self._say("lost", f"{trial_id}: {reason}")
-        self._live.discard(trial_id)
+        self._live.pop(trial_id, None)
 
     def _say(self, event: str, text: str) -> None:
         phase = self.strategy.phase

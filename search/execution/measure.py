@@ -46,17 +46,24 @@ def preflight_on_cluster(
 ) -> list[Finding]:
     """Look at the model with what a trial gets.
 
+    Meanwhile the other slots' processes get ready for what is measured next.
+
     Args:
         dataset: Reference to the data set in the object store.
         context: The coarse phase's; its rungs don't matter yet.
         resources: What a trial gets.
         seconds: What it may take.
     """
-    task = ray.remote(_look).options(
-        num_cpus=resources.num_cpus, num_gpus=resources.num_gpus, max_retries=2
-    )
-    found: list[Finding] = ray.get(task.remote(dataset, ray.put(context), seconds))
+    one_slot = {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "max_retries": 2}
+    looking = ray.remote(_look).options(**one_slot).remote(dataset, ray.put(context), seconds)
+    for _ in range(resources.slots - 1):
+        ray.remote(_get_ready).options(**one_slot).remote()
+    found: list[Finding] = ray.get(looking)
     return found
+
+
+def _get_ready() -> None:
+    """Import what this module imports, which takes a new process some seconds."""
 
 
 def _look(dataset: Dataset, context: PhaseContext, seconds: float) -> list[Finding]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from search.data import Dataset
 from search.execution.cluster import TrialResources, connected, trial_resources
-from search.execution.driver import PhaseDriver
 from search.execution.trainable import PhaseContext
 from search.findings import Finding
 from search.speed import Speed
 from search.study import Study
+
+if TYPE_CHECKING:
+    from search.execution.experiment import Experiment
 
 
 class RaySession:
@@ -72,8 +74,15 @@ class RaySession:
 
         return preflight_on_cluster(self._dataset, context, self.resources, seconds)
 
-    def run_phase(self, driver: PhaseDriver, context: PhaseContext, log: Path) -> None:
-        """Run a phase's trials until it is finished or interrupted."""
-        from search.execution.runner import run_phase
+    def experiment(self, contexts: Mapping[str, PhaseContext], log: Path) -> Experiment:
+        """Return an experiment, which ends with this session.
 
-        run_phase(driver, self._dataset, context, self.resources, log)
+        Args:
+            contexts: Phase to what its trials share.
+            log: Folder for Ray's own logs.
+        """
+        from search.execution.experiment import Experiment
+
+        experiment = Experiment(self._dataset, contexts, self.resources, log)
+        self._stack.callback(experiment.close)
+        return experiment

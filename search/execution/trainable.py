@@ -13,9 +13,10 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -84,15 +85,15 @@ _last_end: float | None = None
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
-    """Trains the trials of a phase, one after the other, in one process.
+    """Trains trials, one after the other, in one process.
 
     Attributes:
         dataset: Reference to the data set in the object store.
-        context: Reference to the phase's context.
+        contexts: Phase to the reference to its context.
     """
 
     dataset: Any = None
-    context: Any = None
+    contexts: Mapping[str, Any] = MappingProxyType({})
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take up a trial."""
@@ -107,7 +108,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._entered = time.time()
         handout = json.loads(config[HANDOUT])
         self._trial = Trial(**handout["trial"])
-        self._context: PhaseContext = ray.get(self.context)
+        self._context: PhaseContext = ray.get(self.contexts[self._trial.phase])
         self._folder = self._context.trial_folder / self._trial.trial_id
         self._reported: int = handout["reported"]
         self._session: Session | None = None
@@ -242,14 +243,14 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         """Nothing: the trial's state is its own file."""
 
 
-def make_trainable(dataset: Any, context: Any) -> type[TrialTrainable]:
-    """Return the trainable of a phase.
+def make_trainable(dataset: Any, contexts: Mapping[str, Any]) -> type[TrialTrainable]:
+    """Return the trainable of a run.
 
     Args:
         dataset: Reference to the data set.
-        context: Reference to the :class:`PhaseContext`.
+        contexts: Phase to the reference to its :class:`PhaseContext`.
     """
-    return type("TrialTrainable", (TrialTrainable,), {"dataset": dataset, "context": context})
+    return type("TrialTrainable", (TrialTrainable,), {"dataset": dataset, "contexts": contexts})
 
 
 def import_model(context: PhaseContext) -> ModelModule:

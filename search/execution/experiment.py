@@ -1,0 +1,115 @@
+"""Runs phases on Ray Tune."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from search.execution.adapters import (
+    InterruptStopper,
+    PhaseScheduler,
+    PhaseSearcher,
+    slot_of,
+    trial_id_of,
+)
+from search.execution.cluster import TrialResources
+from search.execution.driver import PhaseDriver
+from search.execution.slots import SlotResources, kept_slots
+from search.execution.stage import Stage
+from search.execution.trainable import PhaseContext, make_trainable, remove_state
+
+MAX_FAILURES = 3
+"""How often a trial whose process died is taken up again."""
+_LOOK_S = 0.5
+_CLOSE_S = 30.0
+
+
+class Experiment:
+    """One experiment of Ray Tune for all phases of a session, in a thread of its own.
+
+    A phase's start costs no process: a slot's process goes on from phase to phase.
+
+    Args:
+        dataset: Reference to the data set in the object store.
+        contexts: Phase to what its trials share.
+        resources: What a trial gets.
+        log: Folder for Ray's own logs (TensorBoard, CSV), a new one inside for each session.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        contexts: Mapping[str, PhaseContext],
+        resources: TrialResources,
+        log: Path,
+    ) -> None:
+        self._contexts = contexts
+        self._resources = resources
+        self._log = log
+        references = {phase: ray.put(context) for phase, context in contexts.items()}
+        self._trainable = make_trainable(dataset, references)
+        self._stage = Stage()
+        self._thread = threading.Thread(target=self._fit, name="sieve-tune", daemon=True)
+        self._error: BaseException | None = None
+
+    def run_phase(self, driver: PhaseDriver) -> None:
+        """Run a phase's trials until it is finished or interrupted."""
+        if driver.finished:
+            return
+        self._stage.begin(driver)
+        if not self._thread.is_alive():
+            self._thread.start()
+        while not self._stage.wait_until_idle(_LOOK_S) and self._thread.is_alive():
+            pass
+        if self._error is not None:
+            raise self._error
+        driver.close()
+        folder = self._contexts[driver.strategy.phase].trial_folder
+        for record in driver.strategy.history.ended:
+            remove_state(folder / record.trial.trial_id)
+
+    def close(self) -> None:
+        """Let the processes go."""
+        if self._thread.is_alive():
+            self._stage.close()
+            self._thread.join(_CLOSE_S)
+
+    def _fit(self) -> None:
+        try:
+            with kept_slots(self._resources.slots):
+                self._tuner().fit()
+        except BaseException as error:
+            self._error = error
+
+    def _tuner(self) -> tune.Tuner:
+        logging.getLogger("ray.tune").setLevel(logging.ERROR)
+        self._log.mkdir(parents=True, exist_ok=True)
+        resources, stage = self._resources, self._stage
+        return tune.Tuner(
+            tune.with_resources(
+                self._trainable, lambda config: SlotResources(slot_of(config), resources)
+            ),
+            tune_config=tune.TuneConfig(
+                metric="validation_loss",
+                mode="min",
+                search_alg=PhaseSearcher(stage),
+                scheduler=PhaseScheduler(stage),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_dirname_creator=trial_id_of,
+            ),
+            run_config=tune.RunConfig(
+                name=f"session-{len(list(self._log.glob('session-*')))}",
+                storage_path=str(self._log),
+                stop=InterruptStopper(stage),
+                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                verbose=0,
+            ),
+        )

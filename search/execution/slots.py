@@ -1,0 +1,69 @@
+"""Slots on Ray Tune: a process for each, started at once and kept from trial to trial.
+
+Tune reuses actors, but by itself it starts them one after the other when a searcher proposes the
+trials, keeps one idle actor at most, and gives the trial of a slot that is still starting to
+whichever actor is free, whereupon it ends the one that starts. Where trials are shorter than a
+process's start, a second slot would never come up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ray.tune import PlacementGroupFactory
+from ray.tune.execution import tune_controller
+from ray.tune.utils.object_cache import _ObjectCache
+
+from search.execution.cluster import TrialResources
+
+
+class SlotResources(PlacementGroupFactory):  # type: ignore[misc]
+    """What a trial gets, and where: Tune takes those of two slots for different resources.
+
+    Args:
+        slot: From 0.
+        resources: What a trial gets.
+    """
+
+    def __init__(self, slot: int, resources: TrialResources) -> None:
+        super().__init__([{"CPU": resources.num_cpus, "GPU": resources.num_gpus}])
+        self._slot = slot
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SlotResources) and self._slot == other._slot
+
+    def __hash__(self) -> int:
+        return hash(self._slot)
+
+
+class _KeepAll(_ObjectCache):  # type: ignore[misc]
+    """Keeps each actor until the experiment ends."""
+
+    def cache_object(self, key: Any, obj: Any) -> bool:
+        """Keep an actor; there is never more than one for a slot."""
+        self._cached_objects[key].append(obj)
+        self._num_cached_objects += 1
+        return True
+
+    def flush_cached_objects(self, force_all: bool = False) -> Iterator[Any]:
+        """Let go of the actors at the end, and of none before."""
+        if force_all:
+            yield from super().flush_cached_objects(force_all=True)
+
+
+@contextmanager
+def kept_slots(number: int) -> Iterator[None]:
+    """Within this context Tune starts so many actors at once, and keeps them.
+
+    Which actors are kept is Tune's own affair and no part of its interface: a later Tune that has
+    no such cache goes on as it likes, only slower.
+    """
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(number)
+    tune_controller._ObjectCache = _KeepAll
+    try:
+        yield
+    finally:
+        tune_controller._ObjectCache = _ObjectCache
