@@ -196,3 +196,14 @@ def test_the_report_opens_offline(done: tuple[Path, list[dict]]) -> None:
     page = (done[0] / "report.html").read_text()
     assert "<script src=" not in page
     assert re.findall(r"""(?:src|href)=["']https?:""", page.partition("<body")[0]) == []
+
+
+def test_each_slot_has_one_process_for_all_phases(done: tuple[Path, list[dict]]) -> None:
+    plan = json.loads((done[0] / "plan.json").read_text())
+    reports = [
+        json.loads(line)
+        for path in done[0].glob("ray/*/*/result.json")
+        for line in path.read_text().splitlines()
+    ]
+    assert {report["trial_id"] for report in reports}
+    assert len({report["pid"] for report in reports}) == plan["slots"]
