@@ -370,7 +370,13 @@ class Run:
 
     def prove(self, confirmed: History) -> dict[str, Any]:
         """Compare winner and baseline, and write result, best model and report."""
-        proof = prove(group_confirmed(confirmed), metric=self.metric, mode=self._mode)
+        by_rows = self.data.spec.task == "classification"
+        proof = prove(
+            group_confirmed(confirmed),
+            metric=self.metric,
+            mode=self._mode,
+            resolution=1.0 / len(self.rows.test) if by_rows else 0.0,
+        )
         if proof is None:
             error = RunFailed(explain_nothing_converged(confirmed))
             self._leave_unfinished(error)

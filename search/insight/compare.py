@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import ttest_ind, ttest_rel
+from scipy.stats import t, ttest_ind, ttest_rel
 
 Verdict = Literal["better", "tie", "worse"]
 
@@ -64,6 +64,7 @@ def compare(
     *,
     metric: str,
     mode: Literal["max", "min"],
+    resolution: float = 0.0,
 ) -> Comparison:
     """Compare two configurations' test values.
 
@@ -75,6 +76,7 @@ def compare(
         baseline: Likewise; only seeds that both have are compared.
         metric: Its name, for the words.
         mode: ``max`` where more is better.
+        resolution: The step in which values come: one row of ``n`` right or wrong is 1/n.
     """
     seeds = [seed for seed in winner if seed in baseline]
     first = np.array([winner[seed] for seed in seeds])
@@ -83,26 +85,39 @@ def compare(
         statement = "No evidence of improvement: fewer than two seeds of both were completed."
         difference = float(np.mean(first - second)) if seeds else math.nan
         return Comparison(difference, None, None, "tie", statement)
-    difference, low, high, p_value = _paired(first - second, first, second)
+    difference, low, high, p_value = _paired(first - second, first, second, resolution)
     verdict = _verdict(low, high, mode)
     statement = _statement(verdict, difference, (low, high), metric, len(seeds))
     return Comparison(difference, (low, high), p_value, verdict, statement)
 
 
 def _paired(
-    differences: np.ndarray, first: np.ndarray, second: np.ndarray
+    differences: np.ndarray, first: np.ndarray, second: np.ndarray, resolution: float
 ) -> tuple[float, float, float, float]:
     mean = float(differences.mean())
-    paired = True
-    if np.ptp(differences) < 1e-12:
+    if np.ptp(differences) >= 1e-12:
+        result = ttest_rel(first, second)
+    elif np.ptp(first) >= 1e-12:
         # The same in every seed, which few test rows make likely: that is no certainty. The
-        # values' own spread is left, or none at all where training has no noise.
-        if np.ptp(first) < 1e-12:
-            return mean, mean, mean, 0.0 if abs(mean) > 1e-12 else 1.0
-        paired = False
-    result = ttest_rel(first, second) if paired else ttest_ind(first, second)
+        # values' own spread is left.
+        result = ttest_ind(first, second)
+    else:
+        return _rounded(mean, len(differences), resolution)
     interval = result.confidence_interval(0.95)
     return mean, float(interval.low), float(interval.high), float(result.pvalue)
+
+
+def _rounded(mean: float, n: int, resolution: float) -> tuple[float, float, float, float]:
+    """Return the difference of values that are the same in every seed.
+
+    Either training has no noise, or it is smaller than the values' step: what rounding hides of
+    both (uniform, a twelfth of the step squared) is the noise that is left.
+    """
+    error = resolution * math.sqrt(2.0 / 12.0 / n)
+    if error == 0.0:
+        return mean, mean, mean, 0.0 if abs(mean) > 1e-12 else 1.0
+    half = float(t.ppf(0.975, n - 1)) * error
+    return mean, mean - half, mean + half, 2.0 * float(t.sf(abs(mean) / error, n - 1))
 
 
 def _verdict(low: float, high: float, mode: Literal["max", "min"]) -> Verdict:

@@ -114,7 +114,13 @@ class Proof:
         }
 
 
-def prove(confirmed: list[Confirmed], *, metric: str, mode: Literal["max", "min"]) -> Proof | None:
+def prove(
+    confirmed: list[Confirmed],
+    *,
+    metric: str,
+    mode: Literal["max", "min"],
+    resolution: float = 0.0,
+) -> Proof | None:
     """Choose the winner on validation and compare on test; None if no run was completed.
 
     Where the metric is the same, the lower validation loss wins: a few hundred rows often have as
@@ -124,6 +130,7 @@ def prove(confirmed: list[Confirmed], *, metric: str, mode: Literal["max", "min"
         confirmed: Finalists and baseline.
         metric: The study's metric.
         mode: ``max`` where more is better.
+        resolution: The step in which the metric comes; see :func:`compare`.
     """
     sign = -1.0 if mode == "max" else 1.0
     usable = [each for each in confirmed if each.records]
@@ -133,7 +140,13 @@ def prove(confirmed: list[Confirmed], *, metric: str, mode: Literal["max", "min"
     finalists = tuple(each for each in ranked if each.name != BASELINE)
     baseline = next((c for c in confirmed if c.name == BASELINE), Confirmed(BASELINE, (), 0))
     best = finalists[0] if finalists else baseline
-    comparison = compare(best.test_by_seed, baseline.test_by_seed, metric=metric, mode=mode)
+    comparison = compare(
+        best.test_by_seed,
+        baseline.test_by_seed,
+        metric=metric,
+        mode=mode,
+        resolution=resolution,
+    )
     winner = ranked[0]
     if comparison.verdict == "worse" and baseline.records:
         winner = baseline

@@ -72,6 +72,22 @@ def test_a_training_without_noise_needs_no_interval() -> None:
     assert same.verdict == "tie"
 
 
+@pytest.mark.parametrize(("n", "verdict"), [(2, "tie"), (3, "worse")])
+def test_few_right_answers_more_in_every_seed_are_no_certainty(n: int, verdict: str) -> None:
+    found = compare(
+        by_seed([347 / 359] * n),
+        by_seed([350 / 359] * n),
+        metric="accuracy",
+        mode="max",
+        resolution=1 / 359,
+    )
+    assert found.verdict == verdict
+    assert found.ci95 is not None
+    assert found.ci95[0] < -3 / 359 < found.ci95[1]
+    assert found.p_value is not None
+    assert (found.p_value > 0.05) is (verdict == "tie")
+
+
 @given(ACCURACIES, st.floats(-0.2, 0.2))
 def test_turning_the_sides_turns_the_verdict(values: list[float], shift: float) -> None:
     noise = np.random.default_rng(0).normal(0, 0.01, len(values))
