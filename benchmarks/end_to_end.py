@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.end_to_end --tasks digits,fashion_mnist,adult`` runs ``sieve run`` on each;
 with ``--peers`` also the peers, for the same wall time, on the same data, model and space.
-Everything that is measured is kept in ``--out`` as JSON; the table in ``benchmarks/README.md``
-is written from it. The data folder is named by SIEVE_DATA; digits come with scikit-learn.
+What is measured is kept as JSON in ``benchmarks/measured``, a file a task; the tables in
+``benchmarks/README.md`` are written from it. The data folder is named by SIEVE_DATA; digits come
+with scikit-learn.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ TASKS = {
     )
 }
 PEERS = ("ray_asha_random", "optuna_tpe_hyperband")
+MEASURED = Path(__file__).with_name("measured")
 
 
 def run_sieve(task: Task, out: Path, data: str) -> dict[str, Any]:
@@ -121,9 +123,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--tasks", default=",".join(TASKS), help="comma-separated names")
     parser.add_argument("--peers", action="store_true", help="run the peers, too")
-    parser.add_argument("--keep", action="store_true", help="measure only what isn't in --out yet")
-    parser.add_argument("--out", type=Path, default=Path("runs/end_to_end"))
+    parser.add_argument("--keep", action="store_true", help="measure only what isn't there yet")
+    parser.add_argument("--out", type=Path, default=Path("runs/end_to_end"), help="for the runs")
     arguments = parser.parse_args()
+    MEASURED.mkdir(exist_ok=True)
     for name in arguments.tasks.split(","):
         task = TASKS[name]
         data = task.data
@@ -131,7 +134,7 @@ def main() -> None:
             if "SIEVE_DATA" not in os.environ:
                 raise SystemExit(f"{name} needs its file: name the folder in SIEVE_DATA")
             data = str(Path(os.environ["SIEVE_DATA"]) / data)
-        path = arguments.out / f"{name}.json"
+        path = MEASURED / f"{name}.json"
         measured = json.loads(path.read_text()) if arguments.keep and path.exists() else {}
         if "sieve" not in measured:
             # This benchmark's own; what peers have kept there belongs to another plan.
@@ -142,7 +145,7 @@ def main() -> None:
             if peer not in measured:
                 measured[peer] = run_peer(peer, task, arguments.out, data, measured["sieve"])
                 path.write_text(json.dumps(measured))
-    write_readme(arguments.out, Path(__file__).with_name("README.md"))
+    write_readme(MEASURED, Path(__file__).with_name("README.md"))
 
 
 if __name__ == "__main__":
