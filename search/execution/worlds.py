@@ -89,9 +89,11 @@ class GuessedWorld:
 
     Attributes:
         speed: Measured.
+        start_seconds: Between two trials of a slot; as on one machine.
     """
 
     speed: Speed
+    start_seconds: float = 0.05
 
     def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
         """Return a guess at the trial's ``number``-th point."""
@@ -100,6 +102,8 @@ class GuessedWorld:
         done, point = (0, *trial.points)[number - 1 : number + 1]
         loss = level + (2.0 - level) * (1.0 + 20.0 * point / trial.points[-1]) ** -0.5
         seconds = self._seconds(point - done, 1, pace)
+        if number == 1:
+            seconds += self.start_seconds
         measured = (loss, loss, math.nan, math.nan, math.nan, self._seconds(point, number, pace))
         return seconds, Evaluation(trial.trial_id, number, point, point, *measured)
 
@@ -108,8 +112,8 @@ class GuessedWorld:
         return pace * (training + evaluations * self.speed.eval_seconds)
 
     def resume_seconds(self, trial: Trial, number: int) -> float:  # noqa: ARG002
-        """Nothing to speak of."""
-        return 0.0
+        """Return what a start takes, too."""
+        return self.start_seconds
 
 
 def _curve_of(record: Record) -> _Curve:
