@@ -65,7 +65,7 @@ class DataSection(_Section):
         image_shape: (channels, height, width); inferred from the length when None.
     """
 
-    uri: str = "sklearn:digits"
+    uri: Annotated[str, Field(min_length=1)] = "sklearn:digits"
     label: str | None = None
     split: str | None = None
     ignore: tuple[str, ...] = ()

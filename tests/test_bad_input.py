@@ -84,6 +84,11 @@ def table(tmp_path: Path) -> Callable[..., str]:
         (["--set", "metric=acuracy"], ["metric 'acuracy'", "'accuracy'"]),
         (["--set", "space.num_layer.low=2"], ["num_layer", "'num_layers'"]),
         (["--data", "sklearn:digit"], ["digit", "digits"]),
+        (["--set", "data.uri="], ["data.uri"]),
+        (
+            ["--set", "data.image_shape=[1, 8, 8]", "--data", "sklearn:wine"],
+            ["no column holds images"],
+        ),
         (["--data", "nowhere.parquet"], ["nowhere.parquet"]),
         (["--data", "nowhere.parquet", "--label", "y"], ["nowhere.parquet"]),
         (["--model", "models.mpl"], ["models.mpl"]),

@@ -229,4 +229,11 @@ def _image_shape(
     images = [name for name, kind in kinds.items() if kind == "image"]
     if len(images) > 1:
         raise DataError(f"{len(images)} image columns ({', '.join(images)}); leave all but one out")
-    return image_shape_of(table[images[0]], images[0], declared) if images else None
+    if images:
+        return image_shape_of(table[images[0]], images[0], declared)
+    if declared is not None:
+        raise DataError(
+            f"data.image_shape = {declared}: no column holds images; leave it out, or declare the "
+            "column: data.kinds.COLUMN=image"
+        )
+    return None
