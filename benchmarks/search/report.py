@@ -198,7 +198,9 @@ Written by `python -m benchmarks.search.report`; nothing here is typed in by han
 
 `SIEVE_BENCH=FOLDER python -m benchmarks.search --methods M,… --tasks T,… --seeds 10 --workers 8
 --out DIR` runs what isn't in `DIR` yet, and `python -m benchmarks.search.report DIR …` writes this
-page from the folders. The peers need `pip install 'sieve-search[peers]'`.
+page from the folders. The peers need `pip install 'sieve-search[peers]'`; NePS asks for an older
+pandas and for torchvision, and was installed beside them without its requirements
+(`pip install --no-deps neural-pipeline-search ifbo pymoo more-itertools portalocker seaborn`).
 
 The tasks are public surrogates of real trainings (LCBench, TaskSet, XGBoost); workers and time are
 simulated, trainings cost what they cost in the data, and the methods' own time isn't charged.
