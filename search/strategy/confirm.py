@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from search.space import Config
 from search.strategy.budget import Ladder
 from search.strategy.phase import PhaseStrategy, trial_seed
-from search.strategy.ranking import rank_records
+from search.strategy.ranking import rank_by_loss, rank_records
 from search.task import Default
 from search.trials import History, Record, Trial
 
@@ -107,8 +107,9 @@ def choose_candidates(
 ) -> list[Candidate]:
     """Return the finalists, best first, then the baseline.
 
-    Finalists are the best different configurations of the fine phase, those that were trained
-    in full before the others; only where they are too few, coarse's best follow.
+    Finalists are the different configurations with the lowest validation losses in the fine phase,
+    however long they were trained: one that was cut short may have been ahead by then. Only where
+    they are too few, coarse's best follow.
 
     Args:
         coarse: The coarse phase.
@@ -118,7 +119,7 @@ def choose_candidates(
         num_finalists: How many beside the baseline.
     """
     baseline = _baseline(coarse, defaults, ladder)
-    ranked = [*rank_records(fine, ladder.fine), *rank_records(coarse, ladder.coarse)]
+    ranked = [*rank_by_loss(fine), *rank_by_loss(coarse)]
     taken = [baseline.config]
     finalists: list[Candidate] = []
     for record in ranked:

@@ -77,6 +77,16 @@ def rank_records(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Reco
     return sorted(ranked, key=key)
 
 
+def rank_by_loss(records: Iterable[Record]) -> list[Record]:
+    """Order records of any length by the lowest loss so far, best first.
+
+    More training only lowers it: whoever is ahead after less is ahead. Failed trials and those
+    without an evaluation are left out.
+    """
+    usable = [r for r in records if r.evaluations and math.isfinite(r.loss)]
+    return sorted(usable, key=lambda record: record.loss)
+
+
 def highest_rung(record: Record, rungs: tuple[int, ...]) -> int:
     """Return the index of the highest rung that the record has a loss at; -1 for none."""
     reached = [level for level, rung in enumerate(rungs) if record.loss_at(rung) is not None]

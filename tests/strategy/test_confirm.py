@@ -51,7 +51,7 @@ def names(candidates: list[Candidate]) -> list[str]:
     return [candidate.name for candidate in candidates]
 
 
-def test_finalists_are_fine_s_best_those_trained_longer_first_then_the_baseline() -> None:
+def test_finalists_are_fine_s_best_however_long_they_were_trained_then_the_baseline() -> None:
     coarse, fine = defaults(), History()
     add(coarse, "c0002", config(2e-3), 0.01)
     add(fine, "f0000", config(1e-3), 0.30, rung=3, status="completed")
@@ -59,15 +59,15 @@ def test_finalists_are_fine_s_best_those_trained_longer_first_then_the_baseline(
     add(fine, "f0002", config(4e-3), 0.20, rung=3, status="completed")
     add(fine, "f0003", config(5e-3), 0.00, rung=3, status="failed")
     chosen = choose_candidates(coarse, fine, DEFAULTS, LADDER, 3)
-    assert names(chosen) == ["f0002", "f0000", "f0001", BASELINE]
+    assert names(chosen) == ["f0001", "f0002", "f0000", BASELINE]
     assert [each.source for each in chosen] == [
+        "finalist:f0001",
         "finalist:f0002",
         "finalist:f0000",
-        "finalist:f0001",
         "baseline:another paper",
     ]
-    assert chosen[0].why == "f0002: validation loss 0.2 after 108 of 108 samples"
-    assert chosen[2].why == "f0001: validation loss 0.1 after 12 of 108 samples"
+    assert chosen[0].why == "f0001: validation loss 0.1 after 12 of 108 samples"
+    assert chosen[1].why == "f0002: validation loss 0.2 after 108 of 108 samples"
     assert chosen[0].seconds_per_sample == pytest.approx(0.5)
 
 
@@ -78,8 +78,8 @@ def test_coarse_s_best_follow_where_fine_s_are_too_few() -> None:
     add(fine, "f0000", config(1e-3), 0.3, rung=1)
     chosen = choose_candidates(coarse, fine, DEFAULTS, LADDER, 4)
     # The default that isn't the baseline may be a finalist.
-    assert names(chosen) == ["f0000", "c0003", "c0002", "c0000", BASELINE]
-    assert chosen[1].why == "c0003: validation loss 0.2 after 36 of 108 samples"
+    assert names(chosen) == ["f0000", "c0002", "c0003", "c0000", BASELINE]
+    assert chosen[2].why == "c0003: validation loss 0.2 after 36 of 108 samples"
 
 
 def test_no_configuration_is_confirmed_twice() -> None:
