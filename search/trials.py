@@ -70,6 +70,7 @@ class Evaluation:
         validation_metric: The study's metric on the validation rows.
         learning_rate: In force when it was taken.
         seconds: Training and evaluation so far.
+        eval_seconds: Of these, evaluation's; 0 where it isn't known.
     """
 
     trial_id: str
@@ -82,6 +83,7 @@ class Evaluation:
     validation_metric: float
     learning_rate: float
     seconds: float
+    eval_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -254,10 +256,18 @@ class Record:
 
     @property
     def seconds_per_sample(self) -> float:
-        """Of training and evaluation so far; NaN where it isn't known."""
+        """Of a training to the end of its budget, evaluations included; NaN where it isn't known.
+
+        The first rung is evaluated more often than the rest; what an evaluation costs is counted
+        as often as they come in the whole.
+        """
         last = self.evaluations[-1] if self.evaluations else None
         if last is not None:
-            return last.seconds / last.point if last.seconds > 0 else math.nan
+            if not last.seconds > 0:
+                return math.nan
+            density = len(self.trial.points) / self.trial.budget_samples
+            training = (last.seconds - last.eval_seconds) / last.point
+            return training + last.eval_seconds / last.evaluation * density
         if self.ending is None or not self.ending.samples_seen:
             return math.nan
         return self.ending.train_seconds / self.ending.samples_seen

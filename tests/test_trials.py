@@ -38,6 +38,17 @@ def record(losses: list[float], status: Any = None) -> Record:
     return history["c0000"]
 
 
+def test_what_a_sample_costs_is_that_of_the_whole_budget_wherever_it_is_asked() -> None:
+    history, training, evaluating = History([trial()]), 0.2, 3.0
+    for number, point in enumerate(POINTS, start=1):
+        in_evaluations = number * evaluating
+        seconds = point * training + in_evaluations
+        measured = (0.1, 0.1, 0.5, 0.5, 0.1, seconds, in_evaluations)
+        history.apply(Evaluation("c0000", number, point, point, *measured))
+        whole = 30 * training + len(POINTS) * evaluating
+        assert history["c0000"].seconds_per_sample == pytest.approx(whole / 30)
+
+
 def same(one: Event, other: Event) -> bool:
     return repr(one) == repr(other)  # NaN differs from itself
 

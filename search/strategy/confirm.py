@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -155,6 +156,6 @@ def _baseline(coarse: History, defaults: Sequence[Default], ladder: Ladder) -> C
     return Candidate(BASELINE, best.trial.config, source, why, _speed(best))
 
 
-def _speed(record: Record) -> float:
-    last = record.evaluations[-1]
-    return last.seconds / last.point
+def _speed(record: Record) -> float | None:
+    rate = record.seconds_per_sample
+    return None if math.isnan(rate) else rate

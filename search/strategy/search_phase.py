@@ -126,7 +126,7 @@ class SearchPhase(PhaseStrategy):
         if not math.isfinite(evaluation.validation_loss):
             self._fail(record)
             return self._brackets.report(trial.trial_id, point, evaluation.validation_loss)
-        too_slow = self._too_slow(trial, evaluation)
+        too_slow = self._too_slow(record, point)
         if too_slow is not None:
             self.seen.add(observation(record, point))
             return Decision("stop", too_slow)
@@ -146,10 +146,11 @@ class SearchPhase(PhaseStrategy):
             self._looks.pause(trial_id, kind)
         return decision
 
-    def _too_slow(self, trial: Trial, evaluation: Evaluation) -> str | None:
-        if evaluation.point < self.rungs[0] or trial.is_default:
+    def _too_slow(self, record: Record, point: int) -> str | None:
+        rate = record.seconds_per_sample
+        if point < self.rungs[0] or record.trial.is_default or math.isnan(rate):
             return None
-        return self._limit_of_speed.why_broken(evaluation.seconds, evaluation.point)
+        return self._limit_of_speed.why_broken(rate * point, point)
 
     def settle(self, record: Record) -> None:
         """Enter a trial that ended by itself at the rungs that it left out."""

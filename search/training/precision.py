@@ -9,13 +9,15 @@ import torch
 from torch import nn
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+MIN_CHANNELS = 16
+"""On CPUs narrower convolutions are as fast in float32, and normalisation is faster."""
 
 
 class Precision:
     """Chooses once for a network and a device.
 
-    On GPUs with bfloat16 always. On CPUs with bfloat16 instructions for networks with
-    convolutions, which train about twice as fast; small dense layers would be slower.
+    On GPUs with bfloat16 always. On CPUs with bfloat16 instructions for networks all of whose
+    convolutions are wide enough, which train 1.2 to 2 times as fast; others would be slower.
 
     Args:
         module: The network.
@@ -27,8 +29,9 @@ class Precision:
         if device.type == "cuda":
             self.is_mixed = bool(torch.cuda.is_bf16_supported())
         else:
-            has_convolution = any(isinstance(each, _CONVOLUTIONS) for each in module.modules())
-            self.is_mixed = has_convolution and _cpu_computes_bfloat16()
+            layers = [each for each in module.modules() if isinstance(each, _CONVOLUTIONS)]
+            narrowest = min((each.out_channels for each in layers), default=0)
+            self.is_mixed = narrowest >= MIN_CHANNELS and _cpu_computes_bfloat16()
 
     def region(self) -> AbstractContextManager[Any]:
         """Return the context in which the network is called."""

@@ -163,6 +163,7 @@ class NetworkSession:
             validation_metric=validation_metric,
             learning_rate=self._schedule.learning_rate,
             seconds=self._train_seconds + self._eval_seconds,
+            eval_seconds=self._eval_seconds,
         )
 
     def _evaluate_rows(self, rows: Tensor) -> tuple[float, float]:

@@ -14,8 +14,9 @@ def test_on_a_cpu_convolutions_are_mixed_where_it_has_instructions_for_it(
     monkeypatch: pytest.MonkeyPatch, has_instructions: bool
 ) -> None:
     monkeypatch.setattr(precision, "_cpu_computes_bfloat16", lambda: has_instructions)
-    convolution = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.LazyLinear(2))
-    assert Precision(convolution, CPU).is_mixed is has_instructions
+    wide, narrow = (nn.Sequential(nn.Conv2d(1, n, 3), nn.Conv2d(n, 32, 3)) for n in (16, 8))
+    assert Precision(wide, CPU).is_mixed is has_instructions
+    assert not Precision(narrow, CPU).is_mixed
     assert not Precision(nn.Linear(3, 2), CPU).is_mixed
 
 
@@ -36,7 +37,7 @@ def test_mixed_precision_hardly_changes_what_is_learnt(monkeypatch: pytest.Monke
     data, found = images(), {}
     for mixed in (True, False):
         monkeypatch.setattr(precision, "_cpu_computes_bfloat16", lambda mixed=mixed: mixed)
-        job = make_job(data, small_config(CNN, data))
+        job = make_job(data, {**small_config(CNN, data), "num_channels": 16})
         session = opened(job, CNN, data)
         found[mixed] = [each.validation_loss for each in session.run()]
     assert found[True] == pytest.approx(found[False], rel=0.1)
