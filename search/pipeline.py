@@ -302,8 +302,8 @@ class Run:
     def _explain_proof(self, proof: ProofPlan) -> None:
         for candidate in proof.candidates:
             self._say("confirm", "candidate", candidate.why)
-        if longer := proof.describe():
-            self._say("confirm", "longer", longer, samples=proof.samples)
+        if other := proof.describe():
+            self._say("confirm", "length", other, samples=proof.samples)
         if fresh := self.rows.fresh:
             self._say("confirm", "divisions", describe_divisions(fresh), quiet=True)
 

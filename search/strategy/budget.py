@@ -18,10 +18,11 @@ MAX_EVALUATIONS = 100
 """Of a trial, about: where there would be more, they lie further apart."""
 EVALUATION_SHARE = 0.2
 """Evaluations may take so much of the time of training steps, where a time budget counts."""
-MAX_COST_RATIO = 2.0
+MAX_COST_RATIO = 3.0
 """A configuration may take this many times its share of the confirm phase, not more."""
 REPORT_SECONDS = 6.0
-PHASE_START_SECONDS = 4.0
+START_SECONDS = 6.0
+"""Until the slots' processes are up; they stay for all phases."""
 COARSE_PASSES, FINE_PASSES = 2.0, 1.0
 """Passes over a phase's subsample, as a multiple of the full run's passes over all rows.
 
@@ -112,7 +113,7 @@ class Plan:
         time_budget_s: The whole run's; infinite without one.
         coarse_trials: Limit of the number of trials; None: time alone.
         fine_trials: Likewise.
-        max_run_seconds: A full run may not take longer, or the proof wouldn't fit in.
+        max_run_seconds: A full run may not take longer, or the proof would have to be too short.
         proof_s: Seconds that are set aside for confirm; infinite without a time budget.
         longest: Training samples that a confirmation run may be lengthened to.
         slots: Trials at a time.
@@ -129,6 +130,14 @@ class Plan:
     proof_s: float
     longest: int
     slots: int
+
+    @property
+    def most_proof_s(self) -> float:
+        """What confirm may take where finalists are slow: half of fine's time beside its own."""
+        if math.isinf(self.time_budget_s):
+            return math.inf
+        fine = self.time_budget_s - self.coarse_ends_at - self.proof_s
+        return self.proof_s + max(fine, 0.0) / 2
 
     @property
     def speed_limit(self) -> SpeedLimit:
@@ -162,7 +171,7 @@ class Plan:
         longest = max(full_run_seconds, default=0.0)
         spread = max(work / self.slots, longest)
         # The last wave is seldom full.
-        return spread + longest * (1 - 1 / self.slots) / 2 + PHASE_START_SECONDS + REPORT_SECONDS
+        return spread + longest * (1 - 1 / self.slots) / 2 + REPORT_SECONDS
 
 
 def make_plan(
@@ -189,7 +198,7 @@ def make_plan(
     available = math.inf
     if study.time_budget is not None:
         assert speed is not None
-        available = study.time_budget - elapsed - REPORT_SECONDS - 3 * PHASE_START_SECONDS
+        available = study.time_budget - elapsed - REPORT_SECONDS - START_SECONDS
         affordable = _affordable_samples(study, available, speed, slots)
         smallest = min(wanted, factor ** (num_rungs - 1) * 32 * MIN_STEPS_AT_FIRST_RUNG)
         if study.budget.full_epochs is not None:
@@ -203,7 +212,7 @@ def make_plan(
         ladder=ladder,
         coarse_rows=_rows(num_rows, ladder.coarse[-1] / ladder.full, COARSE_PASSES),
         fine_rows=_rows(num_rows, 1.0, FINE_PASSES),
-        coarse_ends_at=elapsed + PHASE_START_SECONDS + study.coarse.share * available,
+        coarse_ends_at=elapsed + START_SECONDS + study.coarse.share * available,
         time_budget_s=study.time_budget or math.inf,
         coarse_trials=study.coarse.num_trials or (None if by_time else 54),
         fine_trials=study.fine.num_trials or (None if by_time else 18),

@@ -34,9 +34,13 @@ class ProofPlan:
         """Training samples of each run.
 
         A full run's; more where half of the finalists still improved at the end of theirs, as many
-        as fill the time that is set aside for the proof: cheap finalists are trained longer.
+        as fill the time that is set aside for the proof: cheap finalists are trained longer. Fewer
+        where finalists are so slow that full runs would leave too little time to search.
         """
         full, finalists = self.plan.ladder.full, self.candidates[:-1]
+        room = SAFE * self.plan.most_proof_s / self._seconds_of(full)
+        if room < 1.0:
+            return max(1, int(full * room))
         num_improving = sum(each.is_improving for each in finalists)
         if not finalists or 2 * num_improving < len(finalists):
             return full
@@ -55,11 +59,14 @@ class ProofPlan:
         return self.plan.confirm_seconds([*known, *missing], self.num_seeds)
 
     def describe(self) -> str:
-        """Return in words that it is longer than a full run; empty where it isn't."""
+        """Return in words that it is longer or shorter than full runs; empty where it isn't."""
         samples, full = self.samples, self.plan.ladder.full
         if samples == full:
             return ""
+        why = "most finalists still improved at the end of a full run"
+        if samples < full:
+            why = "the finalists are slow"
         return (
-            f"most finalists still improved at the end of a full run: each run of the proof "
-            f"trains {samples / full:.2g} times as long, {samples:,} samples"
+            f"{why}: each run of the proof trains {samples / full:.2g} times as long, "
+            f"{samples:,} samples"
         )

@@ -12,11 +12,16 @@ FULL = LADDER.full
 UNKNOWN = Candidate(BASELINE, {}, BASELINE, "", None)
 
 
-def plan(slots: int = 1, proof_s: float = math.inf, longest: int = FULL) -> Plan:
-    unlimited = math.inf
-    return Plan(
-        LADDER, 10, 10, unlimited, unlimited, None, None, unlimited, proof_s, longest, slots
-    )
+def plan(
+    slots: int = 1,
+    proof_s: float = math.inf,
+    longest: int = FULL,
+    *,
+    coarse_ends_at: float = math.inf,
+    time_budget_s: float = math.inf,
+) -> Plan:
+    until = (coarse_ends_at, time_budget_s)
+    return Plan(LADDER, 10, 10, *until, None, None, math.inf, proof_s, longest, slots)
 
 
 def candidates(number: int, *, improving: int = 0, pace: float = 0.5) -> list[Candidate]:
@@ -82,6 +87,20 @@ def test_a_finalist_improves_while_its_best_evaluation_is_among_the_last() -> No
     for losses, improves in ((falling, True), (falling[::-1], False)):
         found = choose_candidates(History(), history(losses), DEFAULTS, LADDER, 1)
         assert [each.is_improving for each in found] == [improves, False]
+
+
+@pytest.mark.parametrize("pace", [0.5, 2.0, 5.0])
+def test_slow_finalists_take_half_of_fine_s_time_and_then_train_less(pace: float) -> None:
+    chosen = candidates(4, improving=3, pace=pace)
+    made = plan(proof_s=1_000.0, coarse_ends_at=500.0, time_budget_s=3_500.0)
+    assert made.most_proof_s == 2_000.0
+    proof = ProofPlan(chosen, made, 4, 3)
+    needed = 12 * pace * FULL
+    assert (proof.samples < FULL) is (needed > SAFE * 2_000.0)
+    assert proof.seconds <= max(2_000.0, needed + 15)
+    if proof.samples < FULL:
+        assert proof.seconds > 0.8 * 2_000.0
+        assert proof.describe().startswith("the finalists are slow: each run of the proof trains")
 
 
 def test_a_longer_proof_says_so_with_its_numbers() -> None:
