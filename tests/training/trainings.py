@@ -173,7 +173,9 @@ def numbers(session: Session) -> dict[str, Any]:
     outcome, vitals = session.outcome(), session.vitals()
     weights = session.weights() if hasattr(session, "weights") else {}
     return {
-        "evaluations": [repr(replace(each, seconds=0.0)) for each in session.evaluations],
+        "evaluations": [
+            repr(replace(each, seconds=0.0, eval_seconds=0.0)) for each in session.evaluations
+        ],
         "outcome": repr(outcome),
         "size": (vitals.num_parameters, vitals.sparsity),
         "weights": {name: tensor.numpy().tobytes() for name, tensor in weights.items()},
