@@ -35,6 +35,18 @@ class DataOptions:
         """Return what a study says of its data."""
         return cls(**dict(section), seed=seed)
 
+    def schema_of(self, table: pa.Table) -> tuple[Schema, list[str]]:
+        """Return what a table's columns are, and what was noticed; see :func:`infer_schema`."""
+        return infer_schema(
+            table,
+            label=self.label,
+            split=self.split,
+            ignore=self.ignore,
+            kinds=self.kinds,
+            task=self.task,
+            image_shape=self.image_shape,
+        )
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -77,15 +89,7 @@ def load_dataset(options: DataOptions) -> Dataset:
 
 def prepare_dataset(table: pa.Table, options: DataOptions) -> Dataset:
     """Split and prepare a table; see :func:`load_dataset`."""
-    schema, warnings = infer_schema(
-        table,
-        label=options.label,
-        split=options.split,
-        ignore=options.ignore,
-        kinds=options.kinds,
-        task=options.task,
-        image_shape=options.image_shape,
-    )
+    schema, warnings = options.schema_of(table)
     strata, hashes = make_strata(table, schema), row_hashes(table, schema)
     splits = make_splits(table, schema, strata, hashes, seed=options.seed)
     preparation = Preparation.fit(table, schema, splits.train)

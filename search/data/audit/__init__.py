@@ -23,7 +23,6 @@ from search.data.audit.pictures import check_images
 from search.data.audit.rows import check_contradictions, check_duplicates, check_split_copies
 from search.data.audit.view import View
 from search.data.dataset import DataOptions
-from search.data.schema import infer_schema
 from search.data.source import read_table
 from search.findings import Finding, failures
 
@@ -71,15 +70,7 @@ def audit(options: DataOptions) -> list[Finding]:
 
 def audit_table(table: pa.Table, options: DataOptions) -> list[Finding]:
     """Audit a table; see :func:`audit`."""
-    schema, warnings = infer_schema(
-        table,
-        label=options.label,
-        split=options.split,
-        ignore=options.ignore,
-        kinds=options.kinds,
-        task=options.task,
-        image_shape=options.image_shape,
-    )
+    schema, warnings = options.schema_of(table)
     view = View(table, schema, options.ignore, options.seed)
     found = [Finding("schema", "WARN", warning) for warning in warnings]
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(schema.kinds.values()).items())
