@@ -361,7 +361,7 @@ class Run:
             early_stopping=self.study.training.early_stopping and not confirm,
             num_cpus=self.ray.resources.num_cpus,
             num_gpus=self.ray.resources.num_gpus,
-            keep_weights=confirm,
+            keep_best=confirm,
             rungs=rungs,
             speed_limit=self.plan.speed_limit if rungs else None,
         )

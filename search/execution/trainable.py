@@ -31,6 +31,7 @@ from search.execution.adapters import EVENTS, HANDOUT
 from search.speed import SpeedLimit
 from search.task import ModelModule, load_model
 from search.training.job import Job, Rows, device_for
+from search.training.predictions import save_predictions
 from search.training.session import NetworkSession
 from search.training.sessions import (
     DamagedState,
@@ -58,7 +59,7 @@ class PhaseContext:
         early_stopping: Whether trials may end early.
         num_cpus: CPUs of a trial.
         num_gpus: GPUs of a trial.
-        keep_weights: Write the best checkpoint's weights when a trial completes.
+        keep_best: Write the best checkpoint's weights and predictions when a trial completes.
         rungs: Points at which a trial waits for a decision.
         speed_limit: Ends what is too slow to be proven, published defaults excepted.
     """
@@ -72,7 +73,7 @@ class PhaseContext:
     early_stopping: bool
     num_cpus: int
     num_gpus: float
-    keep_weights: bool
+    keep_best: bool
     rungs: tuple[int, ...]
     speed_limit: SpeedLimit | None
 
@@ -143,7 +144,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         ended = self._session.has_ended
         at_rung = bool(new) and new[-1].point in self._context.rungs
         self._save_when_due(ended or at_rung)
-        return self._result(new, self._ending() if ended else None)
+        ending = self._ending() if ended else None
+        self._keep_predictions(at_rung, ending)
+        return self._result(new, ending)
 
     def _train_to_report(self, stream: Iterator[Evaluation]) -> Iterator[Evaluation]:
         until = time.monotonic() + _REPORT_SECONDS
@@ -192,7 +195,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     def _ending(self) -> Ending:
         assert self._session is not None
         outcome = self._session.outcome()
-        if self._context.keep_weights and isinstance(self._session, NetworkSession):
+        if self._context.keep_best and isinstance(self._session, NetworkSession):
             temporary = self._folder / f".{WEIGHTS}.{os.getpid()}.tmp"
             save_file(self._session.weights(), temporary)
             os.replace(temporary, self._folder / WEIGHTS)
@@ -205,6 +208,16 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             test_metric=metric,
             **self._vitals(),
         )
+
+    def _keep_predictions(self, at_rung: bool, ending: Ending | None) -> None:
+        """Keep what a run of the proof says at its end, and a published default at each rung."""
+        assert self._session is not None
+        completed = ending is not None and ending.status == "completed"
+        waits = at_rung and ending is None
+        if (completed and self._context.keep_best) or (
+            self._trial.is_default and (completed or waits)
+        ):
+            save_predictions(self._folder, self._session.predictions())
 
     def _failure(self, error: Exception) -> Ending:
         return Ending(

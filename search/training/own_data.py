@@ -66,6 +66,7 @@ class TrainingData:
     _test: Part | None = field(repr=False)
     _job: Job = field(repr=False)
     _best: float = field(default=math.inf, repr=False)
+    _outputs: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
     def evaluate(
         self, predict: Callable[[Inputs], NDArray[Any]], *, samples_seen: int
@@ -83,16 +84,23 @@ class TrainingData:
         metrics: dict[str, float] = {"samples_seen": samples_seen, "learning_rate": math.nan}
         parts = {"train": self._probe, "validation": self.validation}
         for name, part in parts.items():
-            metrics[f"{name}_loss"], metrics[f"{name}_metric"] = self._score(predict, part)
+            metrics[f"{name}_loss"], metrics[f"{name}_metric"] = self._score(predict, part, name)
         if self._test is not None and metrics["validation_loss"] < self._best:
-            metrics["test_loss"], metrics["test_metric"] = self._score(predict, self._test)
+            metrics["test_loss"], metrics["test_metric"] = self._score(predict, self._test, "test")
         return metrics
 
     def beaten_by(self, validation_loss: float) -> None:
         """Note the best validation loss that was yielded: only a better one is worth a test."""
         self._best = validation_loss
 
-    def _score(self, predict: Callable[[Inputs], NDArray[Any]], part: Part) -> tuple[float, float]:
+    @property
+    def outputs(self) -> dict[str, NDArray[np.float32]]:
+        """What was predicted last, by part: (rows, outputs)."""
+        return dict(self._outputs)
+
+    def _score(
+        self, predict: Callable[[Inputs], NDArray[Any]], part: Part, name: str
+    ) -> tuple[float, float]:
         job = self._job
         outputs = np.asarray(predict(part.inputs), dtype=np.float32)
         wanted = (len(part), job.spec.num_outputs)
@@ -101,8 +109,9 @@ class TrainingData:
             raise ModelError(
                 f"predict returns {outputs.shape} for {wanted[0]} rows; it must return {wanted}"
             )
+        self._outputs[name] = outputs.reshape(wanted).copy()
         return score(
-            torch.from_numpy(outputs.reshape(wanted).copy()),
+            torch.from_numpy(self._outputs[name]),
             torch.as_tensor(part.target),
             task=job.spec.task,
             metric=job.metric,

@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.data.batches import Resident
 from search.errors import ModelError
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.own_data import TrainingBudget, training_data
+from search.training.predictions import Predictions
 from search.training.stopping import StoppingRules
 from search.trials import Evaluation
 
@@ -51,6 +53,8 @@ class OwnLoopSession:
         self._seconds = 0.0
         self._state: Any = None
         self._test: tuple[float, float] | None = None
+        self._rows = rows
+        self._best_outputs: dict[str, NDArray[np.float32]] = {}
         self._data = training_data(job, data, rows)
         self._rules = StoppingRules(math.inf, job.budget_samples, job.early_stopping)
         if state is not None:
@@ -123,6 +127,7 @@ class OwnLoopSession:
         diverged = self._rules.divergence(evaluation)
         if self._rules.improved(evaluation):
             self._data.beaten_by(self._rules.best_loss)
+            self._best_outputs = self._data.outputs
             tested = "test_loss" in metrics
             self._test = (metrics["test_loss"], metrics["test_metric"]) if tested else None
         if diverged is not None:
@@ -139,6 +144,15 @@ class OwnLoopSession:
             return outcome
         return dataclasses.replace(outcome, test=self._test)
 
+    def predictions(self) -> dict[str, Predictions]:
+        """Return what the model said of the rows that it isn't trained on when it was best."""
+        parts = {"validation": self._rows.validation, "test": self._rows.test}
+        return {
+            name: Predictions(rows.cpu().numpy(), self._best_outputs[name])
+            for name, rows in parts.items()
+            if rows is not None and name in self._best_outputs
+        }
+
     @property
     def has_ended(self) -> bool:
         """Whether :meth:`run` has nothing more to yield."""
@@ -154,6 +168,7 @@ class OwnLoopSession:
             "own": self._state,
             "seconds": self._seconds,
             "test": self._test,
+            "outputs": self._best_outputs,
             "rules": self._rules.to_json(),
             "ended": self._ended,
             "evaluations": self.evaluations,
@@ -163,6 +178,7 @@ class OwnLoopSession:
         self._state = state["own"]
         self._seconds = state["seconds"]
         self._test = state["test"]
+        self._best_outputs = state["outputs"]
         self._rules = StoppingRules(**state["rules"])
         self._ended = state["ended"]
         self._data.beaten_by(self._rules.best_loss)

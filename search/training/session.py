@@ -23,6 +23,7 @@ from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.optimizers import GradientRules, make_optimizer
 from search.training.precision import Precision
+from search.training.predictions import Predictions
 from search.training.pruning import Pruner, to_format
 from search.training.schedules import Schedule
 from search.training.scoring import loss_function, score
@@ -200,6 +201,15 @@ class NetworkSession:
         self.module.load_state_dict(self._best)
         test = None if self._rows.test is None else self._evaluate_rows(self._rows.test)
         return dataclasses.replace(outcome, test=test)
+
+    def predictions(self) -> dict[str, Predictions]:
+        """Return what the network says now of the rows that it isn't trained on, by part."""
+        parts = {"validation": self._rows.validation, "test": self._rows.test}
+        return {
+            name: Predictions.of(rows, self.predict(rows)[0])
+            for name, rows in parts.items()
+            if rows is not None
+        }
 
     @property
     def has_ended(self) -> bool:

@@ -15,6 +15,7 @@ from search.data.batches import Resident
 from search.task import ModelModule
 from search.training.job import Job, Outcome, Rows, Vitals
 from search.training.own_loop import OwnLoopSession
+from search.training.predictions import Predictions
 from search.training.session import NetworkSession
 from search.trials import Evaluation
 
@@ -43,6 +44,9 @@ class Session(Protocol):
 
     def vitals(self) -> Vitals:
         """Return what it has cost so far."""
+
+    def predictions(self) -> dict[str, Predictions]:
+        """Return what the model says of the rows that it isn't trained on, by part."""
 
 
 def open_session(
