@@ -56,6 +56,25 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Probes:
+    """What the last step before an evaluation looked like.
+
+    Attributes:
+        gradient_norm: Of all weight matrices and kernels together, before any clipping.
+        gradient_ratio: By how much two neighbouring layers' gradients differ at most.
+        update_ratio: Norm of a layer's update by that of its weights, the median over the layers.
+        dead_units: Share of the hidden units whose gradient was zero on the whole batch.
+        clipped_steps: Share of the steps since the evaluation before whose gradient was clipped.
+    """
+
+    gradient_norm: float = math.nan
+    gradient_ratio: float = math.nan
+    update_ratio: float = math.nan
+    dead_units: float = math.nan
+    clipped_steps: float = 0.0
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One evaluation of a trial during training.
 
@@ -71,6 +90,7 @@ class Evaluation:
         learning_rate: In force when it was taken.
         seconds: Training and evaluation so far.
         eval_seconds: Of these, evaluation's; 0 where it isn't known.
+        probes: Of the step before it; None where the training has a loop of its own.
     """
 
     trial_id: str
@@ -84,6 +104,11 @@ class Evaluation:
     learning_rate: float
     seconds: float
     eval_seconds: float = 0.0
+    probes: Probes | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.probes, dict):  # when read from JSON
+            object.__setattr__(self, "probes", Probes(**self.probes))
 
 
 @dataclass(frozen=True)

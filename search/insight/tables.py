@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import asdict, fields
 from typing import Any
 
 import pyarrow as pa
 
-from search.trials import Record
+from search.trials import Probes, Record
 
 _S, _I, _F = pa.string(), pa.int64(), pa.float64()
 TRIALS = pa.schema(
@@ -31,6 +32,7 @@ CURVES = pa.schema(
         **dict.fromkeys(("evaluation", "point", "samples_seen"), _I),
         **dict.fromkeys(("train_loss", "validation_loss", "train_metric"), _F),
         **dict.fromkeys(("validation_metric", "learning_rate", "seconds"), _F),
+        **dict.fromkeys((each.name for each in fields(Probes)), _F),
     }
 )
 _FROM_ENDING = (
@@ -82,7 +84,8 @@ def _trial_row(record: Record, rungs: tuple[int, ...]) -> dict[str, Any]:
 def curves_table(records: Iterable[Record]) -> pa.Table:
     """Return one row an evaluation."""
     rows = [
-        {name: getattr(evaluation, name) for name in CURVES.names}
+        {name: getattr(evaluation, name, None) for name in CURVES.names}
+        | (asdict(evaluation.probes) if evaluation.probes else {})
         for record in records
         for evaluation in record.evaluations
     ]

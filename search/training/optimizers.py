@@ -78,13 +78,28 @@ class GradientRules:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._l1 = float(config.get("l1", 0.0))
         self._clip = float(config.get("gradient_clip", 0.0))
+        self._num_clipped = torch.zeros((), device=self._device)
+        self._num_steps = 0
+
+    @property
+    def _device(self) -> torch.device:
+        return self._parameters[0].device if self._parameters else torch.device("cpu")
 
     @torch.no_grad()
     def apply(self) -> None:
         """Change the gradients in place."""
+        self._num_steps += 1
         if self._l1 > 0:
             for parameter in self._parameters:
                 if parameter.grad is not None and parameter.dim() > 1:
                     parameter.grad.add_(parameter.sign(), alpha=self._l1)
         if self._clip > 0:
-            nn.utils.clip_grad_norm_(self._parameters, self._clip)
+            norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
+            self._num_clipped += norm > self._clip
+
+    def take_clipped_share(self) -> float:
+        """Return the share of steps that were clipped since this was asked last."""
+        share = float(self._num_clipped) / max(1, self._num_steps)
+        self._num_clipped.zero_()
+        self._num_steps = 0
+        return share

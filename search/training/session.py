@@ -24,6 +24,7 @@ from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.optimizers import GradientRules, make_optimizer
 from search.training.precision import Precision
 from search.training.predictions import Predictions
+from search.training.probes import Probe
 from search.training.pruning import Pruner, to_format
 from search.training.schedules import Schedule
 from search.training.scoring import loss_function, score
@@ -62,6 +63,7 @@ class NetworkSession:
         self._pruner = Pruner(self.module, float(job.config.get("pruning_rate", 0.0)))
         self._optimizer = make_optimizer(self.module, job.config)
         self._gradient_rules = GradientRules(self.module, job.config)
+        self._probe = Probe(self.module)
         self._batch_size = min(int(job.config.get("batch_size", 64)), len(rows.train))
         num_steps = math.ceil(job.budget_samples / self._batch_size)
         self._schedule = Schedule(self._optimizer, job.config, num_steps)
@@ -124,8 +126,9 @@ class NetworkSession:
         for step, (indices, position) in enumerate(stream):
             if self._samples_seen >= point:
                 break
-            running += self._step(self._rows.train[indices.to(self._data.device)])
+            rows = self._rows.train[indices.to(self._data.device)]
             self._samples_seen += len(indices)
+            running += self._step(rows, is_last=self._samples_seen >= point)
             self._position = position
             if step % _CHECK_EVERY == 0 and not math.isfinite(float(running)):
                 break
@@ -137,14 +140,18 @@ class NetworkSession:
         self._pruner.advance(self._samples_seen / self.job.budget_samples)
         self._train_seconds += time.perf_counter() - started
 
-    def _step(self, rows: Tensor) -> Tensor:
+    def _step(self, rows: Tensor, *, is_last: bool) -> Tensor:
         inputs, target = self._data.batch(rows)
         self._optimizer.zero_grad(set_to_none=True)
         with self._precision.region():
             loss = self._loss(self.module(*inputs), target)
         loss.backward()  # type: ignore[no-untyped-call]
+        if is_last:
+            self._probe.before_step()
         self._gradient_rules.apply()
         self._optimizer.step()
+        if is_last:
+            self._probe.after_step()
         self._schedule.after_step()
         return loss.detach()
 
@@ -165,6 +172,7 @@ class NetworkSession:
             learning_rate=self._schedule.learning_rate,
             seconds=self._train_seconds + self._eval_seconds,
             eval_seconds=self._eval_seconds,
+            probes=self._probe.probes(self._gradient_rules.take_clipped_share()),
         )
 
     def _evaluate_rows(self, rows: Tensor) -> tuple[float, float]:
