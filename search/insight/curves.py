@@ -1,0 +1,377 @@
+"""What a training's curve says, and what to change: one verdict a training, with its evidence.
+
+The shapes are those that practitioners read (Goodfellow et al., 2016, ch. 11; Smith, 2018;
+Google's tuning playbook, 2023). All losses are read on one scale: 0 is what can be had without
+looking at the inputs, 1 the best that is known on these data. On it a rule means the same for
+every data set. The thresholds were set on one half of a few hundred real trainings with planted
+causes, and measured on the other: ``benchmarks/guide/curves.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.trials import Record
+
+Name = Literal[
+    "exploding",
+    "diverged",
+    "dead",
+    "lr-too-low",
+    "lr-high",
+    "noisy",
+    "overfitting",
+    "too-long",
+    "still-improving",
+    "underfitting",
+    "healthy",
+]
+
+MIN_EVALUATIONS = 5
+"""With fewer a curve has no shape, and only what has gone wrong for good is said."""
+LARGE_GRADIENT = 1e4
+FAR_ABOVE_CHANCE = -1.0
+DEAD = 0.5
+"""Share of the hidden units; over so many of the last evaluations …"""
+DEAD_EVALUATIONS = 3
+POOR = 0.85
+"""A training that ends below this, on the scale of the best one, is poor …"""
+BARELY_LEARNT = 0.3
+"""… and below this it has hardly learnt."""
+SLOW_UPDATE = 3e-4
+"""A step that changes weights by a smaller share is a timid one …"""
+FAST_UPDATE = 2e-2
+"""… and by a larger share a wild one."""
+SWING = 0.04
+"""Spread of the validation loss about its course."""
+RISE = 0.05
+RISING_EVALUATIONS = 3
+SETTLED_EARLY = 0.15
+"""A budget is too long where nothing is gained after this share of it."""
+SETTLED = 0.02
+"""Nothing is gained where all that comes is less than this."""
+LAST_QUARTER = 0.75
+STILL_GAINS = 0.03
+"""In the last quarter: more than the end of a decaying learning rate brings."""
+SURE = 2.0
+"""Standard errors by which a slope must differ from zero."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What losses mean on these data.
+
+    Attributes:
+        chance: Of the best prediction that ignores the inputs.
+        best: The lowest validation loss that is known.
+    """
+
+    chance: float
+    best: float
+
+    def progress(self, loss: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return 0 for chance's loss, 1 for the best, negative for worse than chance."""
+        return (self.chance - loss) / max(self.chance - self.best, 1e-12)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a curve says.
+
+    Attributes:
+        name: In the guide's words.
+        evaluation: The one by which it shows, from 1.
+        why: In words.
+        proposal: What to change; empty where nothing is to be.
+        numbers: The evidence.
+    """
+
+    name: Name
+    evaluation: int
+    why: str
+    proposal: str = ""
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+
+class Curve:
+    """A training's evaluations on the data's scale.
+
+    Args:
+        record: The training.
+        scale: Of the data.
+
+    Attributes:
+        record: The training.
+        at: Where each evaluation was, as a share of the budget.
+        validation: Progress of the validation loss at each.
+        train: Progress of the training loss at each.
+    """
+
+    def __init__(self, record: Record, scale: Scale) -> None:
+        evaluations = record.evaluations
+        self.record = record
+        self.at = np.array([each.point / record.trial.budget_samples for each in evaluations])
+        self.validation = scale.progress(np.array([e.validation_loss for e in evaluations]))
+        self.train = scale.progress(np.array([e.train_loss for e in evaluations]))
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @cached_property
+    def best_at(self) -> int:
+        """The index of the best evaluation."""
+        return int(np.argmax(self.validation))
+
+    @property
+    def best(self) -> float:
+        """The best progress."""
+        return float(self.validation[self.best_at])
+
+    @property
+    def gap(self) -> float:
+        """By how much training is ahead of validation at the end."""
+        return float(self.train[-1] - self.validation[-1])
+
+    def probe(self, name: str, last: int = 0) -> float:
+        """Return the median of a probe over the ``last`` evaluations, 0: all; NaN without."""
+        probes = [each.probes for each in self.record.evaluations[-last:]]
+        values = [getattr(each, name) for each in probes if each is not None]
+        finite = [value for value in values if math.isfinite(value)]
+        return float(np.median(finite)) if finite else math.nan
+
+    @cached_property
+    def _second_half(self) -> tuple[float, float, float]:
+        """Slope by budget of the second half of validation, its error, the spread about it."""
+        half = len(self) // 2
+        return _line(self.at[half:], self.validation[half:])
+
+    @property
+    def slope(self) -> float:
+        """Progress a budget in the second half."""
+        return self._second_half[0]
+
+    @property
+    def swing(self) -> float:
+        """Spread of the second half about its line."""
+        return self._second_half[2]
+
+    @property
+    def is_rising(self) -> bool:
+        """Whether the second half's progress is sure."""
+        slope, error, _ = self._second_half
+        return slope > SURE * error
+
+    @cached_property
+    def settled_at(self) -> float:
+        """The share of the budget after which nothing more is gained."""
+        smooth = np.maximum.accumulate(_smooth(self.validation))
+        gained = smooth[-1] - smooth
+        return float(self.at[np.argmax(gained < SETTLED)])
+
+    @cached_property
+    def late_gain(self) -> float:
+        """What the last quarter of the budget has brought."""
+        smooth = _smooth(self.validation)
+        before = smooth[self.at <= LAST_QUARTER]
+        return float(smooth[-1] - before[-1]) if len(before) else 0.0
+
+
+def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return a least-squares line's slope, its standard error, and the spread about it."""
+    if len(x) < 3:
+        return 0.0, math.inf, 0.0
+    slope, start = np.polyfit(x, y, 1)
+    residuals = y - start - slope * x
+    spread = math.sqrt(float(residuals @ residuals) / (len(x) - 2))
+    error = spread / math.sqrt(float(((x - x.mean()) ** 2).sum()))
+    return float(slope), error, spread
+
+
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return running medians of three; both ends stay."""
+    if len(values) < 3:
+        return values
+    inner = np.median([values[:-2], values[1:-1], values[2:]], axis=0)
+    return np.concatenate([values[:1], inner, values[-1:]])
+
+
+def judge(record: Record, scale: Scale) -> Verdict | None:
+    """Return what a training's curve says; None while it is too short to say.
+
+    Args:
+        record: The training, ended or not.
+        scale: Of the data.
+    """
+    failed = _exploding(record) or _diverged(record, scale)
+    if failed is not None:
+        return failed
+    if len(record.evaluations) < MIN_EVALUATIONS:
+        return None
+    curve = Curve(record, scale)
+    for rule in _RULES:
+        verdict = rule(curve)
+        if verdict is not None:
+            return verdict
+    return Verdict("healthy", len(curve), f"reached {curve.best:.0%} of the best known and held it")
+
+
+# ------------------------------------------------------------------ what went wrong for good
+
+
+def _exploding(record: Record) -> Verdict | None:
+    lower = "lower the learning rate, or clip gradients"
+    for each in record.evaluations:
+        norm = each.probes.gradient_norm if each.probes is not None else 0.0
+        if not math.isfinite(each.train_loss) or not math.isfinite(each.validation_loss):
+            return Verdict("exploding", each.evaluation, "the loss isn't finite", lower)
+        if norm > LARGE_GRADIENT or math.isinf(norm):
+            why = f"the gradient's norm is {norm:.2g}"
+            return Verdict("exploding", each.evaluation, why, lower, {"gradient_norm": norm})
+    ending = record.ending
+    if ending is not None and ending.status == "failed" and " is nan" in ending.reason:
+        return Verdict("exploding", len(record.evaluations), ending.reason, lower)
+    return None
+
+
+def _diverged(record: Record, scale: Scale) -> Verdict | None:
+    lower = "lower the learning rate, or warm it up"
+    ending, last = record.ending, len(record.evaluations)
+    if ending is not None and ending.status == "failed" and "diverged" in ending.reason:
+        return Verdict("diverged", last, ending.reason, lower)
+    if not last:
+        return None
+    progress = float(scale.progress(np.array(record.evaluations[-1].train_loss)))
+    if progress > FAR_ABOVE_CHANCE:
+        return None
+    why = "the training loss is far above what can be had without the inputs"
+    return Verdict("diverged", last, why, lower, {"progress": progress})
+
+
+# ------------------------------------------------------------------ what the shape says
+
+
+def _dead(curve: Curve) -> Verdict | None:
+    dead = curve.probe("dead_units", DEAD_EVALUATIONS)
+    if not dead > DEAD or curve.best > POOR:
+        return None
+    return Verdict(
+        "dead",
+        len(curve),
+        f"{dead:.0%} of the hidden units had no gradient at the last evaluations",
+        "lower the learning rate, or normalise",
+        {"dead_units": dead, "progress": curve.best},
+    )
+
+
+def _lr_too_low(curve: Curve) -> Verdict | None:
+    update = curve.probe("update_ratio")
+    is_timid = update < SLOW_UPDATE if math.isfinite(update) else curve.best < BARELY_LEARNT
+    if not (is_timid and curve.best < POOR and (curve.is_rising or curve.best < BARELY_LEARNT)):
+        return None
+    return Verdict(
+        "lr-too-low",
+        len(curve),
+        f"a step changes weights by {update:.1g} of their size; {curve.best:.0%} of the best known",
+        "raise the learning rate",
+        {"update_ratio": update, "progress": curve.best, "slope": curve.slope},
+    )
+
+
+def _lr_high(curve: Curve) -> Verdict | None:
+    update = curve.probe("update_ratio")
+    if curve.best > POOR or not update > FAST_UPDATE:
+        return None
+    return Verdict(
+        "lr-high",
+        len(curve),
+        f"a step changes weights by {update:.1g} of their size, and the loss stays at "
+        f"{curve.best:.0%} of the best known",
+        "lower the learning rate",
+        {"update_ratio": update, "progress": curve.best, "swing": curve.swing},
+    )
+
+
+def _noisy(curve: Curve) -> Verdict | None:
+    if curve.swing < SWING or abs(curve.slope) / 2 > curve.swing:
+        return None
+    return Verdict(
+        "noisy",
+        len(curve),
+        f"the validation loss swings by {curve.swing:.0%} of all that can be learnt",
+        "raise the batch size, or decay the learning rate",
+        {"swing": curve.swing, "slope": curve.slope},
+    )
+
+
+def _overfitting(curve: Curve) -> Verdict | None:
+    after = len(curve) - 1 - curve.best_at
+    rise = curve.best - float(curve.validation[-1])
+    is_learning = curve.train[-1] > curve.train[curve.best_at]
+    if after < RISING_EVALUATIONS or rise < RISE or not is_learning:
+        return None
+    return Verdict(
+        "overfitting",
+        curve.best_at + 1 + RISING_EVALUATIONS,
+        f"validation has lost {rise:.0%} since evaluation {curve.best_at + 1}, training gained",
+        "regularise more: weight decay, dropout; or stop earlier",
+        {"rise": rise, "gap": curve.gap, "best_at": float(curve.at[curve.best_at])},
+    )
+
+
+def _too_long(curve: Curve) -> Verdict | None:
+    if curve.settled_at > SETTLED_EARLY or curve.best < POOR:
+        return None
+    return Verdict(
+        "too-long",
+        len(curve),
+        f"nothing was gained after {curve.settled_at:.0%} of the budget",
+        "shorten the budget",
+        {"settled_at": curve.settled_at},
+    )
+
+
+def _still_improving(curve: Curve) -> Verdict | None:
+    if not (curve.late_gain > STILL_GAINS and curve.is_rising):
+        return None
+    return Verdict(
+        "still-improving",
+        len(curve),
+        f"the last quarter brought {curve.late_gain:.0%}, and more would come",
+        "train longer",
+        {"late_gain": curve.late_gain, "slope": curve.slope},
+    )
+
+
+def _underfitting(curve: Curve) -> Verdict | None:
+    if curve.best > POOR or curve.gap > 1 - curve.best:
+        return None
+    return Verdict(
+        "underfitting",
+        len(curve),
+        f"it has settled at {curve.best:.0%} of the best known, on its training rows too",
+        "a larger network, or less dropout and weight decay",
+        {"progress": curve.best, "gap": curve.gap},
+    )
+
+
+_RULES: Sequence[Callable[[Curve], Verdict | None]] = (
+    _dead,
+    _lr_too_low,
+    _lr_high,
+    _overfitting,
+    _noisy,
+    _too_long,
+    _still_improving,
+    _underfitting,
+)
