@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -62,7 +63,7 @@ from search.task import ModelModule, load_model
 from search.training.check import look_at_network
 from search.training.job import Rows
 from search.training.preflight import preflight_seconds
-from search.training.scoring import METRICS, resolve_metric
+from search.training.scoring import METRICS, chance_loss, resolve_metric
 from search.trials import History, Phase
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Run:
                 self.ray = stack.enter_context(session)
                 self.preflight()
                 self.plan = self.make_plan()
-                self.method = Method.of(self.study, self.space, self.defaults, self.plan)
+                self.method = self._method(self.plan)
                 coarse = self.search_coarse()
                 space = self.narrow(coarse)
                 fine = self.search_fine(space, coarse)
@@ -162,7 +163,8 @@ class Run:
             self.ray = stack.enter_context(session)
             speed = self._measure_speed()
             plan = self._divide(speed)
-        method = Method.of(self.study, self.space, self.defaults, plan)
+        # Guessed curves get no verdict.
+        method = self._method(replace(plan, chance=None))
         foreseen = foresee(
             method, plan, GuessedWorld(speed), elapsed=self.clock.elapsed(), thinks=False
         )
@@ -252,6 +254,9 @@ class Run:
     def _context_to_look(self) -> PhaseContext:
         return self._context("coarse", [self.rows.search(len(self.rows.train))])
 
+    def _method(self, plan: Plan) -> Method:
+        return Method.of(self.study, self.space, self.defaults, plan)
+
     def _divide(self, speed: Speed | None) -> Plan:
         return make_plan(
             self.study,
@@ -259,6 +264,7 @@ class Run:
             speed=speed,
             slots=self.ray.resources.slots,
             elapsed=self.clock.elapsed(),
+            chance=chance_loss(self.data, self.rows.train, self.rows.validation),
         )
 
     # ------------------------------------------------------------------ the search

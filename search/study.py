@@ -200,6 +200,8 @@ class Study(_Section):
             promoted by validation loss.
         time_budget: For the whole run; None: by the numbers of trials.
         seed: Seeds splits, subsamples, sampling and trainings.
+        verdicts: Whether curves' verdicts end trainings and move the space; ``off`` leaves that
+            to ASHA and the searcher.
         space: Dimension to ``{low, high}``, ``{values}`` or ``{value}`` that replace the
             model's own.
     """
@@ -211,6 +213,7 @@ class Study(_Section):
     metric: str | None = None
     time_budget: Duration | None = None
     seed: Annotated[int, Field(ge=0)] = 0
+    verdicts: bool = True
     space: dict[str, dict[str, Any]] = {}
     checks: ChecksSection = ChecksSection()
     resources: ResourcesSection = ResourcesSection()

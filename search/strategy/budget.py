@@ -117,6 +117,7 @@ class Plan:
         proof_s: Seconds that are set aside for confirm; infinite without a time budget.
         longest: Training samples that a confirmation run may be lengthened to.
         slots: Trials at a time.
+        chance: Loss of the best prediction that ignores the inputs; None where it isn't known.
     """
 
     ladder: Ladder
@@ -130,6 +131,7 @@ class Plan:
     proof_s: float
     longest: int
     slots: int
+    chance: float | None = None
 
     @property
     def most_proof_s(self) -> float:
@@ -153,7 +155,7 @@ class Plan:
     def from_json(cls, values: dict[str, Any]) -> Plan:
         """Read what :meth:`to_json` wrote."""
         unlimited = ("coarse_ends_at", "time_budget_s", "max_run_seconds", "proof_s")
-        fields = {name: values[name] for name in cls.__dataclass_fields__}
+        fields = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         fields |= {name: math.inf for name in unlimited if fields[name] is None}
         return cls(**{**fields, "ladder": Ladder(**fields["ladder"])})
 
@@ -175,7 +177,13 @@ class Plan:
 
 
 def make_plan(
-    study: Study, *, num_rows: int, speed: Speed | None, slots: int, elapsed: float
+    study: Study,
+    *,
+    num_rows: int,
+    speed: Speed | None,
+    slots: int,
+    elapsed: float,
+    chance: float | None = None,
 ) -> Plan:
     """Divide the budget of a run between its phases.
 
@@ -189,6 +197,7 @@ def make_plan(
         speed: What a step costs here; only a time budget needs it.
         slots: Trials at a time.
         elapsed: Seconds of run time used up already.
+        chance: Loss of the best prediction that ignores the inputs.
 
     Raises:
         StudyError: The time budget is too small for one trial.
@@ -220,6 +229,7 @@ def make_plan(
         proof_s=study.confirm.share * available,
         longest=_longest(study, ladder, num_rows),
         slots=slots,
+        chance=chance,
     )
 
 

@@ -15,7 +15,8 @@ class Change:
 
     Attributes:
         dimension: Its name.
-        change: ``kept``, ``narrowed``, ``widened``, ``reopened``, ``fixed`` or ``restored``.
+        change: ``kept``, ``narrowed``, ``widened``, ``reopened``, ``fixed``, ``restored`` or
+            ``moved``.
         before: Its JSON before.
         after: Its JSON now; empty where it went.
         why: In words.

@@ -12,6 +12,7 @@ from scipy.stats import qmc
 from search.space import Space
 from search.strategy.budget import Ladder
 from search.strategy.search_phase import Proposal, SearchPhase
+from search.strategy.watch import Watch
 from search.task import Default
 
 _BLOCK = 8  # log2 of the number of points drawn at a time
@@ -28,6 +29,7 @@ class CoarsePhase(SearchPhase):
         seed: Seeds the Sobol scrambling and the trainings.
         max_run_seconds: Stop a trial whose full run would take longer.
         num_brackets: Of successive halving, side by side.
+        watch: Ends trainings by their curves; None: ASHA alone decides.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class CoarsePhase(SearchPhase):
         seed: int,
         max_run_seconds: float = math.inf,
         num_brackets: int = 1,
+        watch: Watch | None = None,
     ) -> None:
         super().__init__(
             "coarse",
@@ -51,6 +54,7 @@ class CoarsePhase(SearchPhase):
             seed=seed,
             max_run_seconds=max_run_seconds,
             num_brackets=num_brackets,
+            watch=watch,
         )
         self._sobol = SobolPoints(len(space.searched), seed)
 

@@ -24,6 +24,7 @@ from search.strategy.living import NUM_BEST, LivingSpace
 from search.strategy.ranking import best_config, observations_of, rank_records
 from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.searchers import SEARCHERS, Question
+from search.strategy.watch import Watch
 from search.trials import Asked, History, Promotion, Proposals, Trial
 
 MIN_OBSERVATIONS = 8
@@ -61,6 +62,7 @@ class FinePhase(SearchPhase):
         seed: Seeds proposals and trainings.
         max_run_seconds: Stop a trial whose full run would take longer.
         num_brackets: Of successive halving, side by side.
+        watch: Ends trainings by their curves; None: ASHA alone decides.
 
     Attributes:
         living: The space, as evidence changes it.
@@ -83,6 +85,7 @@ class FinePhase(SearchPhase):
         seed: int,
         max_run_seconds: float = math.inf,
         num_brackets: int = 1,
+        watch: Watch | None = None,
     ) -> None:
         super().__init__(
             "fine",
@@ -94,6 +97,7 @@ class FinePhase(SearchPhase):
             seed=seed + 1,
             max_run_seconds=max_run_seconds,
             num_brackets=num_brackets,
+            watch=watch,
         )
         self.living = LivingSpace(space, focus)
         self.seen.extend(observations_of(coarse, ladder.coarse))

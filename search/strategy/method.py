@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.space import Space
+from search.strategy.advice import advise, agreement
 from search.strategy.budget import Ladder, Plan
 from search.strategy.change import Change
 from search.strategy.coarse import CoarsePhase
@@ -18,6 +19,7 @@ from search.strategy.fine import FinePhase, first_proposals
 from search.strategy.groups import Group, groups_by_importance
 from search.strategy.narrow import gather_evidence, narrow, widened
 from search.strategy.proof import ProofPlan
+from search.strategy.watch import Watch
 from search.study import Study
 from search.task import Default
 from search.trials import History
@@ -49,6 +51,8 @@ class Method:
         fine_trials: Likewise.
         slots: Trials at a time.
         max_run_seconds: Stop a trial whose full run would take longer.
+        chance: Loss of the best prediction that ignores the inputs; None where it isn't known:
+            curves then get no verdict.
     """
 
     study: Study
@@ -59,6 +63,7 @@ class Method:
     fine_trials: int | None = None
     slots: int = 1
     max_run_seconds: float = math.inf
+    chance: float | None = None
 
     @classmethod
     def of(cls, study: Study, space: Space, defaults: Sequence[Default], plan: Plan) -> Method:
@@ -72,6 +77,7 @@ class Method:
             fine_trials=plan.fine_trials,
             slots=plan.slots,
             max_run_seconds=plan.max_run_seconds,
+            chance=plan.chance if study.verdicts else None,
         )
 
     def coarse(self) -> CoarsePhase:
@@ -84,6 +90,7 @@ class Method:
             seed=self.study.seed,
             max_run_seconds=self.max_run_seconds,
             num_brackets=self.study.budget.num_brackets,
+            watch=Watch(self.chance),
         )
 
     def narrow(self, coarse: History) -> Narrowed | None:
@@ -99,7 +106,9 @@ class Method:
             return None
         if not self.study.narrow.enabled:
             return Narrowed(self.space, [])
-        return Narrowed(*narrow(self.space, evidence))
+        focus, changes = narrow(self.space, evidence)
+        focus, moved = advise(focus, agreement(evidence.survivors, self.chance))
+        return Narrowed(focus, [*changes, *moved])
 
     def fine(self, focus: Space, coarse: History) -> FinePhase:
         """Narrow and long: the survivors again, then a model's proposals, under ASHA."""
@@ -118,6 +127,7 @@ class Method:
             seed=self.study.seed,
             max_run_seconds=self.max_run_seconds,
             num_brackets=self.study.budget.num_brackets,
+            watch=Watch.after(self.chance, coarse),
         )
 
     def _groups(self, coarse: History) -> Sequence[Group]:

@@ -15,6 +15,7 @@ from search.strategy.memory import Memory
 from search.strategy.phase import PhaseStrategy, trial_seed
 from search.strategy.ranking import Observation, observation
 from search.strategy.second_look import Curves, SecondLook
+from search.strategy.watch import Watch
 from search.trials import Evaluation, Phase, Promotion, Record, Trial
 
 MIN_JUDGED = 5
@@ -37,6 +38,7 @@ class SearchPhase(PhaseStrategy):
         seed: Seeds proposals and trainings.
         max_run_seconds: Stop a trial whose full run would take longer.
         num_brackets: Of successive halving, side by side.
+        watch: Ends trainings by their curves; None: ASHA alone decides.
 
     Attributes:
         seen: What rungs have told.
@@ -54,6 +56,7 @@ class SearchPhase(PhaseStrategy):
         seed: int,
         max_run_seconds: float = math.inf,
         num_brackets: int = 1,
+        watch: Watch | None = None,
     ) -> None:
         super().__init__(phase, ladder)
         self.space = space
@@ -68,6 +71,7 @@ class SearchPhase(PhaseStrategy):
         self._points = ladder.evaluation_points(rungs[-1])
         self._looks = SecondLook(rungs[-1], seed)
         self._curves = {rung: Curves() for rung in rungs}
+        self._watch = watch or Watch(None)
         self._num_started = 0
 
     @property
@@ -132,7 +136,19 @@ class SearchPhase(PhaseStrategy):
             return Decision("stop", too_slow)
         before = record.evaluations[-2].point if len(record.evaluations) > 1 else 0
         self._looks.spend(trial.trial_id, point - before)
+        hopeless = self._watch.look(record)
+        if hopeless.action == "stop":
+            return self._give_up(record, hopeless)
         return self._at_rung(record, point) if point in self.rungs else CONTINUE
+
+    def _give_up(self, record: Record, hopeless: Decision) -> Decision:
+        """Enter a trial that more training won't help with what it has come to."""
+        trial_id, reached = record.trial.trial_id, record.evaluations[-1].point
+        missed = next((rung for rung in self.rungs if rung >= reached), self.rungs[-1])
+        self.seen.add(observation(record, missed))
+        self._looks.end(trial_id, record.loss)
+        self._brackets.complete(trial_id, reached - 1, record.loss)
+        return hopeless
 
     def _at_rung(self, record: Record, point: int) -> Decision:
         trial_id = record.trial.trial_id

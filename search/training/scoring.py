@@ -8,14 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn import metrics
 from torch import Tensor
 from torch.nn import functional
 
+from search.data import Dataset
 from search.errors import StudyError, did_you_mean
-from search.task import TaskType
+from search.task import Spec, TaskType
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,32 @@ def loss_function(task: TaskType) -> Callable[[Tensor, Tensor], Tensor]:
 
 def _squared_error(outputs: Tensor, target: Tensor) -> Tensor:
     return functional.mse_loss(outputs.squeeze(-1), target)
+
+
+def baseline_losses(train: Tensor, target: Tensor, spec: Spec) -> Tensor:
+    """Return the loss of each row for one who sees the training labels and no input.
+
+    Args:
+        train: Targets of the training rows.
+        target: Those of the rows that are judged.
+        spec: Shapes and task.
+    """
+    if spec.task == "regression":
+        return (target - train.mean()) ** 2
+    counts = torch.bincount(train, minlength=spec.num_outputs).double() + 0.5
+    return -(counts / counts.sum()).log()[target].float()
+
+
+def chance_loss(dataset: Dataset, train: NDArray[np.int64], validation: NDArray[np.int64]) -> float:
+    """Return the mean loss of validation rows for one who sees the training labels and no input.
+
+    Args:
+        dataset: With its targets.
+        train: Row numbers of the training rows.
+        validation: Those of the rows that are judged.
+    """
+    target = torch.from_numpy(dataset.inputs["target"].to_numpy())
+    return float(baseline_losses(target[train], target[validation], dataset.spec).mean())
 
 
 def score(

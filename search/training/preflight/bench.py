@@ -113,20 +113,6 @@ def row_losses(outputs: Tensor, target: Tensor, spec: Spec) -> Tensor:
     return (outputs.squeeze(-1) - target) ** 2
 
 
-def baseline_losses(train: Tensor, target: Tensor, spec: Spec) -> Tensor:
-    """Return the loss of each row for one who sees the training labels and no input.
-
-    Args:
-        train: Targets of the training rows.
-        target: Those of the rows that are judged.
-        spec: Shapes and task.
-    """
-    if spec.task == "regression":
-        return (target - train.mean()) ** 2
-    counts = torch.bincount(train, minlength=spec.num_outputs).double() + 0.5
-    return -(counts / counts.sum()).log()[target].float()
-
-
 class Training:
     """Plain training of a network, step by step.
 

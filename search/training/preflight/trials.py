@@ -9,7 +9,8 @@ import torch
 
 from search.findings import Finding, warn
 from search.training.optimizers import learning_rate
-from search.training.preflight.bench import Bench, Training, baseline_losses, plain
+from search.training.preflight.bench import Bench, Training, plain
+from search.training.scoring import baseline_losses
 
 BATCH_ROWS = 32
 OVERFIT_STEPS, OVERFIT_SECONDS = 300, 3.0

@@ -1,0 +1,89 @@
+"""What the curves of a phase's survivors agree on, and what it changes where fine looks first.
+
+Overfitting asks for more regularisation, underfitting for more capacity, a swinging loss for
+larger batches. Trainings that still improve ask for time, which fine and the proof give.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from search.insight.curves import Name, Scale, judge
+from search.space import Choice, Dimension, Float, Integer, Space
+from search.strategy.change import Change
+from search.trials import Record
+
+MIN_VOICES = 3
+AGREED = 0.5
+"""More than this share of the survivors must say the same."""
+REGULARISATION = ("weight_decay", "dropout", "l1", "input_noise")
+CAPACITY_GROUP = 2
+
+
+def agreement(survivors: Sequence[Record], chance: float | None) -> Counter[Name]:
+    """Return how many survivors have which verdict.
+
+    Args:
+        survivors: The trainings.
+        chance: Loss of the best prediction that ignores the inputs; None: there are no verdicts.
+    """
+    if chance is None:
+        return Counter()
+    scale = Scale(chance, min((r.loss for r in survivors), default=math.inf))
+    verdicts = [judge(record, scale) for record in survivors]
+    return Counter(verdict.name for verdict in verdicts if verdict is not None)
+
+
+def advise(space: Space, counts: Counter[Name]) -> tuple[Space, list[Change]]:
+    """Return the space moved by what most survivors say, and what has changed.
+
+    Args:
+        space: The narrowed space.
+        counts: Of the survivors' verdicts.
+    """
+    total, changes = counts.total(), []
+    for name, (move, words) in _MOVES.items():
+        if total < MIN_VOICES or counts[name] <= AGREED * total:
+            continue
+        why = f"{counts[name]} of {total} survivors are {name}: {words}"
+        for dimension in space.searched:
+            after = move(dimension)
+            if after is not None and after != dimension:
+                changes.append(Change.of(dimension, after, "moved", why, agreed=counts[name]))
+                space = space.replace(after)
+    return space, changes
+
+
+def _regularise(dimension: Dimension) -> Dimension | None:
+    if dimension.name not in REGULARISATION:
+        return None
+    if isinstance(dimension, Float) and dimension.log:
+        return dimension.with_range(dimension.low * 10, dimension.high * 10)
+    return _upwards(dimension)
+
+
+def _enlarge(dimension: Dimension) -> Dimension | None:
+    if dimension.group != CAPACITY_GROUP or not isinstance(dimension, Integer):
+        return None
+    return replace(dimension, low=min(int(dimension.from_unit(0.5)), dimension.high - 1))
+
+
+def _calm(dimension: Dimension) -> Dimension | None:
+    return _upwards(dimension) if dimension.name == "batch_size" else None
+
+
+def _upwards(dimension: Dimension) -> Dimension | None:
+    """Leave the lowest value of an ordered choice out."""
+    if isinstance(dimension, Choice) and dimension.ordered and len(dimension.values) > 2:
+        return replace(dimension, values=dimension.values[1:])
+    return None
+
+
+_MOVES: dict[Name, tuple[Callable[[Dimension], Dimension | None], str]] = {
+    "overfitting": (_regularise, "more regularisation"),
+    "underfitting": (_enlarge, "more capacity"),
+    "noisy": (_calm, "larger batches"),
+}

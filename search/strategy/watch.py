@@ -1,0 +1,76 @@
+"""Ends trainings early whose curves say that nothing more will come of them.
+
+A verdict alone ends nothing. A training goes on while its loss is among the best tenth of its
+peers at the same budget, and nothing is ended before the data's own grace period: the budget by
+which at least half of the trainings have begun to learn.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+
+from search.insight.curves import Name, Scale, Verdict, judge
+from search.strategy.asha import CONTINUE, Decision
+from search.trials import Record
+
+ENDING: frozenset[Name] = frozenset({"dead", "overfitting"})
+"""Verdicts that time doesn't mend."""
+SETTLED: frozenset[Name] = frozenset({"lr-high", "too-long", "underfitting"})
+"""Verdicts that only a decay of the learning rate would mend: none is to come where it stays."""
+GUARDED = 0.1
+MIN_PEERS = 10
+"""The best tenth of fewer peers isn't told."""
+AWAKE = 0.1
+"""Progress, on the scale of the best, of a training that has begun to learn."""
+MIN_AWAKE = 6
+"""So many trainings must have come to a budget to say that half of them are awake by then."""
+
+
+class Watch:
+    """Looks at each evaluation of a search phase.
+
+    Args:
+        chance: Loss of the best prediction that ignores the inputs; None: nothing is watched.
+        known: The lowest loss of earlier phases.
+    """
+
+    def __init__(self, chance: float | None, known: float = math.inf) -> None:
+        self._chance = chance
+        self._best = known
+        self._losses: dict[int, list[float]] = {}
+
+    @classmethod
+    def after(cls, chance: float | None, records: Iterable[Record]) -> Watch:
+        """Return a watch that knows what came before."""
+        return cls(chance, min((record.loss for record in records), default=math.inf))
+
+    def look(self, record: Record) -> Decision:
+        """Take in a trial's newest evaluation, and say whether the trial has a future."""
+        if self._chance is None:
+            return CONTINUE
+        point, loss = record.evaluations[-1].point, record.loss
+        self._best = min(self._best, loss)
+        peers = self._losses.setdefault(point, [])
+        rank, number = bisect_left(peers, loss) + 1, len(peers) + 1
+        insort(peers, loss)
+        if record.trial.is_default or number <= MIN_PEERS or rank <= GUARDED * number:
+            return CONTINUE
+        if not self._is_past_grace(peers):
+            return CONTINUE
+        verdict = judge(record, Scale(self._chance, self._best))
+        if verdict is None or not _is_final(verdict, record):
+            return CONTINUE
+        why = f"{verdict.name}: {verdict.why}; {rank} of {number} at {point} samples"
+        return Decision("stop", why, {**verdict.numbers, "rank": rank, "of": number})
+
+    def _is_past_grace(self, losses: list[float]) -> bool:
+        assert self._chance is not None
+        awake = self._chance - AWAKE * (self._chance - self._best)
+        return len(losses) >= MIN_AWAKE and 2 * bisect_left(losses, awake) >= len(losses)
+
+
+def _is_final(verdict: Verdict, record: Record) -> bool:
+    stays = record.trial.config.get("schedule", "constant") == "constant"
+    return verdict.name in ENDING or (verdict.name in SETTLED and stays)

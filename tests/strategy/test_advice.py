@@ -1,0 +1,60 @@
+"""What most survivors' curves say moves where fine looks first, and nothing else does."""
+
+from collections import Counter
+
+import pytest
+from planted_curves import BEST, CHANCE, learning, record
+
+from search.space import Choice, Float, Integer, Space
+from search.strategy.advice import advise, agreement
+
+SPACE = Space(
+    [
+        Float(name="weight_decay", low=1e-6, high=1e-1, log=True, limits=(1e-8, 10.0), group=3),
+        Choice(name="dropout", values=(0.0, 0.3, 0.5), ordered=True, group=3),
+        Choice(name="batch_size", values=(32, 64, 128), ordered=True, group=2),
+        Integer(name="num_units", low=16, high=1024, log=True, group=2),
+    ]
+)
+
+
+def moved(**counts: int) -> dict[str, object]:
+    names = {name.replace("_", "-"): count for name, count in counts.items()}
+    space, changes = advise(SPACE, Counter(names))  # type: ignore[arg-type]
+    assert {change.change for change in changes} <= {"moved"}
+    return {change.dimension: space[change.dimension] for change in changes}
+
+
+def test_overfitting_asks_for_more_regularisation() -> None:
+    found = moved(overfitting=3, healthy=1)
+    decay, dropout = found.pop("weight_decay"), found.pop("dropout")
+    assert (decay.low, decay.high) == pytest.approx((1e-5, 1.0))  # type: ignore[attr-defined]
+    assert dropout.values == (0.3, 0.5)  # type: ignore[attr-defined]
+    assert not found
+
+
+def test_underfitting_asks_for_more_capacity() -> None:
+    (units,) = moved(underfitting=4).values()
+    assert (units.low, units.high) == (126, 1024)  # type: ignore[attr-defined]
+
+
+def test_a_swinging_loss_asks_for_larger_batches() -> None:
+    (batch,) = moved(noisy=4).values()
+    assert batch.values == (64, 128)  # type: ignore[attr-defined]
+
+
+def test_half_of_the_voices_or_too_few_move_nothing() -> None:
+    assert not moved(overfitting=2, healthy=2)
+    assert not moved(overfitting=2)
+
+
+def test_a_choice_of_two_keeps_both() -> None:
+    space = Space([Choice(name="dropout", values=(0.0, 0.5), ordered=True, group=3)])
+    assert advise(space, Counter({"overfitting": 3})) == (space, [])
+
+
+def test_survivors_are_judged_on_the_scale_of_the_best_of_them() -> None:
+    best, small = record(learning(1.0, 6)), record(learning(0.5, 8))
+    assert agreement([best, small], CHANCE) == Counter({"healthy": 1, "underfitting": 1})
+    assert agreement([best, small], None) == Counter()
+    assert BEST < CHANCE
