@@ -113,7 +113,9 @@ def space_file(version: int) -> str:
 def write_tables(run: RunDir, history: History, phase: Phase, plan: Plan) -> None:
     """Write a phase's trials and curves."""
     run.write_table(f"{phase}/curves.parquet", curves_table(history))
-    run.write_table(f"{phase}/trials.parquet", trials_table(history, plan.ladder.rungs))
+    run.write_table(
+        f"{phase}/trials.parquet", trials_table(history, plan.ladder.rungs, plan.chance)
+    )
 
 
 def write_best(

@@ -44,6 +44,8 @@ from search.execution.signals import StopRequest
 from search.execution.trainable import PhaseContext
 from search.execution.worlds import GuessedWorld
 from search.findings import Finding, failures
+from search.insight.curves import describe as describe_verdicts
+from search.insight.curves import judge_all
 from search.insight.failures import explain_nothing_converged
 from search.insight.findings import check_names, describe, explain_failures
 from search.insight.result import group_confirmed, prove
@@ -338,6 +340,8 @@ class Run:
             changes = [*read_changes(self.dir, 1), *strategy.living.changes]
             write_space(self.dir, 2, strategy.living.focus, changes)
         write_tables(self.dir, strategy.history, phase, self.plan)
+        if said := describe_verdicts(judge_all(strategy.history, self.plan.chance).values()):
+            self._say(phase, "verdicts", f"curves: {said}")
         self.dir.write_json(f"{phase}/{DONE}", {"num_trials": len(strategy.history)})
         self.display.phase_ended(phase, time.time())
         return strategy.history

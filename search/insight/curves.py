@@ -10,7 +10,8 @@ causes, and measured on the other: ``benchmarks/guide/curves.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -224,6 +225,27 @@ def judge(record: Record, scale: Scale) -> Verdict | None:
         if verdict is not None:
             return verdict
     return Verdict("healthy", len(curve), f"reached {curve.best:.0%} of the best known and held it")
+
+
+def judge_all(records: Iterable[Record], chance: float | None) -> dict[str, Verdict]:
+    """Return the verdicts on a phase's trainings by trial, on the scale of the best of them.
+
+    Args:
+        records: The trainings.
+        chance: Loss of the best prediction that ignores the inputs; None: there are none.
+    """
+    records = list(records)
+    if chance is None or not records:
+        return {}
+    scale = Scale(chance, min(record.loss for record in records))
+    verdicts = {record.trial.trial_id: judge(record, scale) for record in records}
+    return {trial_id: verdict for trial_id, verdict in verdicts.items() if verdict is not None}
+
+
+def describe(verdicts: Iterable[Verdict]) -> str:
+    """Return in a line how many trainings have which verdict."""
+    counts = Counter(verdict.name for verdict in verdicts)
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
 
 
 # ------------------------------------------------------------------ what went wrong for good

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from search.insight.curves import Verdict, judge_all
 from search.trials import Probes, Record
 
 _S, _I, _F = pa.string(), pa.int64(), pa.float64()
@@ -23,7 +24,7 @@ TRIALS = pa.schema(
         **dict.fromkeys(("start_seconds", "started_at", "ended_at"), _F),
         "num_parameters": _I,
         "sparsity": _F,
-        "error": _S,
+        **dict.fromkeys(("error", "verdict", "evidence", "proposal"), _S),
     }
 )
 CURVES = pa.schema(
@@ -51,17 +52,23 @@ _FROM_ENDING = (
 )
 
 
-def trials_table(records: Iterable[Record], rungs: tuple[int, ...]) -> pa.Table:
+def trials_table(
+    records: Iterable[Record], rungs: tuple[int, ...], chance: float | None
+) -> pa.Table:
     """Return one row a trial; ``status`` is null for a trial that hasn't ended.
 
     Args:
         records: The trials.
         rungs: Of the whole run; ``rung`` counts them from 0, -1 before the first.
+        chance: Loss of the best prediction that ignores the inputs; None: curves get no verdict.
     """
-    return pa.Table.from_pylist([_trial_row(record, rungs) for record in records], schema=TRIALS)
+    records = list(records)
+    verdicts = judge_all(records, chance)
+    rows = [_trial_row(each, rungs, verdicts.get(each.trial.trial_id)) for each in records]
+    return pa.Table.from_pylist(rows, schema=TRIALS)
 
 
-def _trial_row(record: Record, rungs: tuple[int, ...]) -> dict[str, Any]:
+def _trial_row(record: Record, rungs: tuple[int, ...], verdict: Verdict | None) -> dict[str, Any]:
     trial, ending, best = record.trial, record.ending, record.best
     last = record.evaluations[-1].point if record.evaluations else 0
     row: dict[str, Any] = {name: getattr(ending, name, None) for name in _FROM_ENDING}
@@ -78,6 +85,9 @@ def _trial_row(record: Record, rungs: tuple[int, ...]) -> dict[str, Any]:
         "best_validation_loss": best.validation_loss if best else math.nan,
         "best_validation_metric": best.validation_metric if best else math.nan,
         "best_samples": best.samples_seen if best else 0,
+        "verdict": verdict.name if verdict else None,
+        "evidence": verdict.why if verdict else None,
+        "proposal": verdict.proposal if verdict else None,
     }
 
 

@@ -261,3 +261,38 @@ def failures(run: Run) -> list[TrialRecord]:
 def reached(run: Run) -> list[str]:
     """Return the phases that have trials."""
     return [phase for phase in PHASES if run.of_phase(phase)]
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """How often curves said something.
+
+    Attributes:
+        name: What they said.
+        counts: Trials by phase, in the order of the phases.
+        proposal: What it asks for; empty where all is well.
+        example: A trial that it was said of, and the evidence.
+    """
+
+    name: str
+    counts: tuple[int, ...]
+    proposal: str
+    example: str
+
+
+def verdict_rows(run: Run) -> list[VerdictRow]:
+    """Return the verdicts on all curves, the most frequent first."""
+    by_name: dict[str, list[TrialRecord]] = {}
+    for trial in (trial for phase in PHASES for trial in run.of_phase(phase)):
+        if trial.verdict:
+            by_name.setdefault(trial.verdict, []).append(trial)
+    rows = [
+        VerdictRow(
+            name,
+            tuple(sum(each.phase == phase for each in trials) for phase in PHASES),
+            trials[-1].proposal or "",
+            f"{trials[-1].trial_id}: {trials[-1].evidence}",
+        )
+        for name, trials in by_name.items()
+    ]
+    return sorted(rows, key=lambda row: -sum(row.counts))

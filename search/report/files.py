@@ -55,6 +55,9 @@ class TrialRecord:
     start_seconds: float
     started_at: float
     ended_at: float
+    verdict: str | None = None
+    evidence: str | None = None
+    proposal: str | None = None
     points: tuple[Point, ...] = ()
 
     @property

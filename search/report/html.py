@@ -187,6 +187,7 @@ def _search(run: Run) -> dict[str, Any]:
             for s in strips(run)
         ],
         "failures": data.failures(run),
+        "verdict_rows": data.verdict_rows(run),
     }
 
 

@@ -6,12 +6,11 @@ larger batches. Trainings that still improve ask for time, which fine and the pr
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from search.insight.curves import Name, Scale, judge
+from search.insight.curves import Name, judge_all
 from search.space import Choice, Dimension, Float, Integer, Space
 from search.strategy.change import Change
 from search.trials import Record
@@ -30,11 +29,7 @@ def agreement(survivors: Sequence[Record], chance: float | None) -> Counter[Name
         survivors: The trainings.
         chance: Loss of the best prediction that ignores the inputs; None: there are no verdicts.
     """
-    if chance is None:
-        return Counter()
-    scale = Scale(chance, min((r.loss for r in survivors), default=math.inf))
-    verdicts = [judge(record, scale) for record in survivors]
-    return Counter(verdict.name for verdict in verdicts if verdict is not None)
+    return Counter(verdict.name for verdict in judge_all(survivors, chance).values())
 
 
 def advise(space: Space, counts: Counter[Name]) -> tuple[Space, list[Change]]:

@@ -54,7 +54,7 @@ def test_a_choice_of_two_keeps_both() -> None:
 
 
 def test_survivors_are_judged_on_the_scale_of_the_best_of_them() -> None:
-    best, small = record(learning(1.0, 6)), record(learning(0.5, 8))
+    best, small = record(learning(1.0, 6)), record(learning(0.5, 8), trial_id="c0001")
     assert agreement([best, small], CHANCE) == Counter({"healthy": 1, "underfitting": 1})
     assert agreement([best, small], None) == Counter()
     assert BEST < CHANCE
