@@ -184,6 +184,9 @@ class Builder:
                 "ended_at": self.clock + 3.0,
                 "num_parameters": 50_000,
                 "sparsity": 0.0,
+                "verdict": "exploding" if status == "failed" else "healthy",
+                "evidence": "the loss isn't finite" if status == "failed" else "held it",
+                "proposal": "lower the learning rate" if status == "failed" else "",
             }
         )
         return self.trials[phase][-1]

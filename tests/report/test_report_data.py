@@ -20,8 +20,9 @@ from search.report.data import (
     published_source,
     reached,
     scores_by_seed,
+    verdict_rows,
 )
-from search.report.files import Point, TrialRecord, read_run
+from search.report.files import PHASES, Point, TrialRecord, read_run
 from search.report.spaces import space_rows
 from search.report.strips import strips
 
@@ -258,6 +259,14 @@ def test_log_ticks_lie_inside_and_rise(low, ratio, most):
     assert len(ticks) <= most
     assert all(low <= tick <= low * ratio for tick in ticks)
     assert list(ticks) == sorted(set(ticks))
+
+
+def test_verdict_rows_count_by_phase_with_what_they_ask_for(run) -> None:
+    rows = {row.name: row for row in verdict_rows(run)}
+    failed = [sum(t.verdict == "exploding" for t in run.of_phase(p)) for p in PHASES]
+    assert rows["exploding"].counts == tuple(failed)
+    assert rows["exploding"].proposal == "lower the learning rate"
+    assert sum(map(sum, (row.counts for row in rows.values()))) == len(run.trials)
 
 
 @pytest.mark.parametrize(

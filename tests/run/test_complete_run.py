@@ -18,6 +18,7 @@ from search.data import DataOptions, load_dataset
 from search.data.prepare import Preparation
 from search.data.source import read_table
 from search.task import Spec, load_model
+from search.training.predictions import read_predictions
 from search.training.pruning import to_format
 
 pytestmark = pytest.mark.ray
@@ -125,6 +126,29 @@ def test_on_few_rows_each_seed_of_the_proof_has_its_own_validation_rows(
         assert set(trials["division"].to_pylist()) == expected
     journal = (done[0] / "journal.jsonl").read_text()
     assert "judged on" in journal
+
+
+def test_curves_have_a_verdict_with_its_evidence(done: tuple[Path, list[dict]]) -> None:
+    trials = pq.read_table(done[0] / "fine" / "trials.parquet").to_pylist()
+    judged = [trial for trial in trials if trial["verdict"]]
+    assert judged
+    assert all(trial["evidence"] for trial in judged)
+    curves = pq.read_table(done[0] / "fine" / "curves.parquet")
+    assert min(curves["update_ratio"].to_pylist()) > 0
+    assert '"curves: ' in (done[0] / "journal.jsonl").read_text()
+
+
+def test_what_the_proof_s_runs_say_is_kept(done: tuple[Path, list[dict]]) -> None:
+    for trial in pq.read_table(done[0] / "confirm" / "trials.parquet").to_pylist():
+        said = read_predictions(done[0] / "confirm" / "trials" / trial["trial_id"])
+        assert {part: len(each.rows) for part, each in said.items()}.keys() == {
+            "test",
+            "validation",
+        }
+    coarse = pq.read_table(done[0] / "coarse" / "trials.parquet").to_pylist()
+    shown = [t["trial_id"] for t in coarse if t["source"].startswith("default:")]
+    found = [read_predictions(done[0] / "coarse" / "trials" / trial_id) for trial_id in shown]
+    assert all(set(said) == {"validation"} for said in found)
 
 
 def test_every_move_of_the_space_has_its_evidence(done: tuple[Path, list[dict]]) -> None:
