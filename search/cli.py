@@ -275,6 +275,32 @@ def check_model(
         raise typer.Exit(EXIT_FAILED)
 
 
+@app.command("check-cluster")
+def check_cluster(
+    address: Annotated[str, typer.Option(help="Of the cluster: auto, host:port.")] = "auto",
+    storage: Annotated[
+        str | None, typer.Option(help="The folder that runs are to be kept in.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look whether a Ray cluster's nodes can carry a run: versions, code, storage, doors, disks."""
+    from search.execution.cluster import connected
+    from search.execution.nodes import ask_nodes
+    from search.findings import failures
+    from search.insight.nodes import check_nodes
+    from search.report import print_findings
+
+    with connected(address, data_bytes=0):
+        findings = check_nodes(ask_nodes(storage))
+    shown = [each.to_json() for each in findings]
+    if as_json:
+        typer.echo(json.dumps(shown))
+    else:
+        print_findings(shown, Console())
+    if failures(findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
 def _given(
     data: str | None,
     label: str | None,

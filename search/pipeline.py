@@ -49,7 +49,7 @@ from search.insight.curves import judge_all
 from search.insight.failures import explain_nothing_converged
 from search.insight.findings import check_names, describe, explain_failures
 from search.insight.result import group_confirmed, prove
-from search.rundir import AUDIT, DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
+from search.rundir import AUDIT, CLUSTER, DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
 from search.space import Space, apply_overrides
 from search.speed import Speed
 from search.strategy.budget import Plan, make_plan
@@ -137,6 +137,7 @@ class Run:
                 self.check_model()
                 session = RaySession(self.study, self.data, self._address, self._stop.arm)
                 self.ray = stack.enter_context(session)
+                self.check_cluster()
                 self.preflight()
                 self.plan = self.make_plan()
                 self.method = self._method(self.plan)
@@ -224,6 +225,13 @@ class Run:
         look_at_network(self.model, self.defaults[0].config, spec, data, Rows.of(look))
         if not self.dir.exists(space_file(0)):
             write_space(self.dir, 0, self.space, defaults=self.defaults)
+
+    def check_cluster(self) -> None:
+        """Refuse a cluster whose nodes differ, or don't all see the run directory."""
+        findings = self.ray.check_nodes(str(self.dir.path))
+        if findings:
+            self.dir.write_json(CLUSTER, [finding.to_json() for finding in findings])
+            self._heed("cluster", findings, CLUSTER)
 
     def preflight(self) -> None:
         """Look for what is wrong with the model, and measure what training costs here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _LOCAL_ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",
 }
 _STORE_BYTES = 256 * 2**20
+CONNECT_SECONDS = 10.0
+"""For the head to answer at all."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,34 @@ def _start(address: str | None, data_bytes: int) -> None:
         store = _STORE_BYTES + 2 * data_bytes
         ray.init(address="local", num_cpus=os.cpu_count(), object_store_memory=store, **quiet)
         return
+    _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except ConnectionError as error:
         raise StudyError(
             f"no Ray cluster at --address {address}; start one, or leave it out for a local run"
+        ) from error
+    except (RuntimeError, ray.exceptions.RayError) as error:
+        if "token" not in str(error).lower():
+            raise
+        first = str(error).splitlines()[0]
+        raise StudyError(
+            f"the cluster at --address {address} refuses this machine's token ({first}); "
+            "copy the head's token file to this machine and set RAY_AUTH_MODE=token"
+        ) from error
+
+
+def _check_answers(address: str) -> None:
+    """Refuse an address where nobody listens; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "://" in address:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise StudyError(
+            f"nobody answers at --address {address} ({error}, tried for at most "
+            f"{CONNECT_SECONDS:g} s); is the head up, and its port open to this machine?"
         ) from error
 
 

@@ -12,6 +12,7 @@ from search.data import Dataset
 from search.execution.cluster import TrialResources, connected, trial_resources
 from search.execution.trainable import PhaseContext
 from search.findings import Finding
+from search.insight.nodes import check_nodes
 from search.speed import Speed
 from search.study import Study
 
@@ -61,6 +62,21 @@ class RaySession:
 
         assert self.resources
         return ray.put(self._data)
+
+    def check_nodes(self, storage: str) -> list[Finding]:
+        """Look whether the cluster's nodes can carry a run; nothing where there is only one.
+
+        Args:
+            storage: The run directory.
+        """
+        import ray
+
+        assert self.resources
+        if len(ray.nodes()) < 2:
+            return []
+        from search.execution.nodes import ask_nodes
+
+        return check_nodes(ask_nodes(storage))
 
     def measure_speed(self, context: PhaseContext) -> Speed:
         """Measure training speed with every slot busy."""

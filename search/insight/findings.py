@@ -7,16 +7,17 @@ from collections.abc import Collection, Sequence
 from search.data.audit import CHECKS as AUDIT_CHECKS
 from search.errors import StudyError, did_you_mean
 from search.findings import Finding
+from search.insight.nodes import CHECKS as NODE_CHECKS
 from search.training.preflight import CHECKS as PREFLIGHT_CHECKS
 
-CHECKS = (*AUDIT_CHECKS, *PREFLIGHT_CHECKS)
+CHECKS = (*AUDIT_CHECKS, *NODE_CHECKS, *PREFLIGHT_CHECKS)
 
 
 def check_names(accepted: Collection[str]) -> None:
     """Refuse to accept what is no check.
 
     Raises:
-        StudyError: A name is neither one of the audit's nor of the preflight's.
+        StudyError: A name is neither the audit's, nor the cluster's, nor the preflight's.
     """
     for name in accepted:
         if name not in CHECKS:

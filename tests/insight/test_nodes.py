@@ -1,0 +1,64 @@
+"""What keeps a cluster from carrying a run is named, with the node and the remedy."""
+
+from dataclasses import replace
+
+import pytest
+
+from search.findings import Finding
+from search.insight.nodes import CHECKS, Node, check_nodes
+
+VERSIONS = {"python": "3.11.9", "ray": "2.60.0"}
+HEAD = Node("10.0.0.1", True, 0.0, 0.0, VERSIONS, "abc", auth_mode="token")
+WORKER = Node("10.0.0.2", False, 8.0, 2.0, VERSIONS, "abc", auth_mode="token")
+
+
+def poor(*nodes: Node) -> dict[str, Finding]:
+    return {each.check: each for each in check_nodes(nodes) if each.status != "PASS"}
+
+
+def test_a_sound_cluster_passes_every_check_in_their_order() -> None:
+    found = check_nodes([HEAD, WORKER])
+    assert [each.check for each in found] == list(CHECKS)
+    assert {each.status for each in found} == {"PASS"}
+    assert found[0].message == "2 answered, with 8 CPUs and 2 GPUs"
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "changes", "words"),
+    [
+        ("versions", "FAIL", {"versions": {**VERSIONS, "ray": "2.59.0"}}, "2.59.0 on 10.0.0.2"),
+        ("code", "FAIL", {"code": "xyz"}, "10.0.0.2 has other code"),
+        ("storage", "FAIL", {"storage": "/runs isn't the folder that the driver sees"}, "/runs"),
+        ("token", "WARN", {"auth_mode": "disabled"}, "whoever reaches its ports"),
+        ("token", "WARN", {"token_is_private": False}, "others can read"),
+        ("clock", "WARN", {"clock_seconds": -30.0}, "-30.0 s"),
+        ("disk", "WARN", {"free_bytes": 2**30}, "1.0 GiB free"),
+        ("object_store", "WARN", {"store_bytes": 2**27}, "128 MiB"),
+    ],
+)
+def test_what_is_wrong_with_a_node_is_named(
+    check: str, status: str, changes: dict, words: str
+) -> None:
+    found = poor(HEAD, replace(WORKER, **changes))
+    assert set(found) == {check}
+    assert found[check].status == status
+    assert words in found[check].message
+    assert found[check].remedy
+
+
+def test_a_package_that_a_node_lacks_is_another_version() -> None:
+    found = poor(HEAD, replace(WORKER, versions={"python": "3.11.9"}))
+    assert "none on 10.0.0.2" in found["versions"].message
+
+
+def test_a_cluster_without_a_cpu_for_trials_fails() -> None:
+    assert poor(HEAD)["nodes"].status == "FAIL"
+
+
+def test_nodes_without_a_gpu_beside_others_with_one_are_named() -> None:
+    plain = replace(WORKER, name="10.0.0.3", num_gpus=0.0)
+    assert "10.0.0.3 has no GPU" in poor(HEAD, WORKER, plain)["gpus"].message
+
+
+def test_one_machine_alone_needs_no_token() -> None:
+    assert poor(replace(WORKER, is_driver=True, auth_mode="")) == {}
