@@ -58,8 +58,9 @@ class Probe:
         }
 
     def probes(self, clipped_steps: float) -> Probes:
-        """Return the numbers of the last step that was looked at."""
-        return Probes(**self._numbers, clipped_steps=clipped_steps)
+        """Return the numbers of the step that was looked at since this was asked last, if any."""
+        numbers, self._numbers = self._numbers, {}
+        return Probes(**numbers, clipped_steps=clipped_steps)
 
 
 def _look_at(gradient: Tensor) -> tuple[Tensor, Tensor]:
