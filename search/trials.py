@@ -107,8 +107,9 @@ class Evaluation:
     probes: Probes | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.probes, dict):  # when read from JSON
-            object.__setattr__(self, "probes", Probes(**self.probes))
+        probes: Any = self.probes
+        if isinstance(probes, dict):  # when read from JSON
+            object.__setattr__(self, "probes", Probes(**probes))
 
 
 @dataclass(frozen=True)

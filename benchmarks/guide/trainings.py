@@ -39,9 +39,11 @@ DATA = {
     "digits": "label",
     "california_housing": "target",
 }
-ROWS, FEW_ROWS, VALIDATION_ROWS, PROBE_ROWS = 4_000, 500, 2_000, 1_000
+ROWS, FEW_ROWS, VALIDATION_ROWS, PROBE_ROWS = 2_000, 500, 1_000, 500
 NUM_EVALUATIONS = 24
 LONGEST = 60 * ROWS
+LONGER = 5 * LONGEST
+"""No training takes more samples than these."""
 HELPS = 0.08
 """A cause's cure must bring this much on the scale of the best known training."""
 RATES = {"adam": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "sgd": (1e-3, 1e-2, 3e-2, 1e-1, 3e-1)}
@@ -63,7 +65,7 @@ class Dead(nn.Module):
     def __init__(self, config: Config, spec: Any) -> None:
         super().__init__()
         self.inner = mlp.MLP(config, spec)
-        for part in self.inner.layers[:-1]:
+        for part in list(self.inner.layers)[:-1]:
             if isinstance(part, nn.Linear):
                 nn.init.constant_(part.bias, -30.0)
 
@@ -235,7 +237,7 @@ Plant = Callable[[Draw], tuple[Record, Record | None]]
 
 def _rescaled(optimizer: str, config: Config, factor: float) -> Config:
     name = f"learning_rate_{optimizer}"
-    return {**config, name: config[name] * factor}
+    return {**config, name: float(config[name]) * factor}
 
 
 def _healthy(draw: Draw) -> tuple[Record, Record | None]:
@@ -266,7 +268,7 @@ def _lr_up(decades: tuple[float, float]) -> Plant:
 def _noisy(draw: Draw) -> tuple[Record, Record | None]:
     optimizer, config = draw.sound()
     config |= {"schedule": "constant", "normalization": "none", "num_units": 64}
-    budget, seed = draw.ground.known[optimizer].enough // 2, draw.seed
+    budget, seed = min(20_000, draw.ground.known[optimizer].enough), draw.seed
     tiny = {**config, "batch_size": draw.choose(1, 2)}
     return draw.ground.train(tiny, budget, seed), draw.ground.train(config, budget, seed)
 
@@ -298,7 +300,7 @@ def _too_long(draw: Draw) -> tuple[Record, Record | None]:
     optimizer, config = draw.sound()
     config |= {"dropout": 0.5, "weight_decay": 1e-3, "num_units": 64, "num_layers": 1}
     config |= {"schedule": draw.choose("constant", "step"), "schedule_decay": 0.1}
-    budget = int(draw.ground.known[optimizer].enough * draw.between(8, 16))
+    budget = min(LONGER, int(draw.ground.known[optimizer].enough * draw.between(8, 16)))
     return draw.ground.train(config, budget, draw.seed), None
 
 

@@ -44,10 +44,12 @@ def ask_nodes(storage: str | None) -> list[Node]:
 
 def _look_at(node_id: str, storage: str | None, marker: str) -> Any:
     strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    return _look.options(scheduling_strategy=strategy).remote(storage, marker)
+    look: Any = ray.remote(num_cpus=0, max_retries=1, scheduling_strategy=strategy)(_look)
+    return look.remote(storage, marker)
 
 
 def _answer(node: dict[str, Any], asked: Any, here: str) -> Node:
+    said: Node
     said, node_time = ray.get(asked, timeout=_ANSWER_SECONDS)
     has = node["Resources"]
     return replace(
@@ -61,7 +63,6 @@ def _answer(node: dict[str, Any], asked: Any, here: str) -> Node:
     )
 
 
-@ray.remote(num_cpus=0, max_retries=1)
 def _look(storage: str | None, marker: str) -> tuple[Node, float]:
     token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
     said = Node(

@@ -117,9 +117,12 @@ class OwnLoopSession:
             evaluation=number + 1,
             point=self.job.points[number],
             samples_seen=int(metrics["samples_seen"]),
+            train_loss=float(metrics["train_loss"]),
+            validation_loss=float(metrics["validation_loss"]),
+            train_metric=float(metrics["train_metric"]),
+            validation_metric=float(metrics["validation_metric"]),
             learning_rate=float(metrics.get("learning_rate", math.nan)),
             seconds=self._seconds,
-            **{name: float(metrics[name]) for name in _NEEDED[1:]},
         )
 
     def _judge(self, evaluation: Evaluation, metrics: dict[str, float]) -> None:
