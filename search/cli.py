@@ -249,6 +249,26 @@ def report(run_dir: Annotated[Path, typer.Argument(help="The run's folder.")]) -
     typer.echo(write_report(RunDir.open(run_dir).path))
 
 
+@app.command()
+def why(
+    run_dir: Annotated[Path, typer.Argument(help="The run's folder.")],
+    trial: Annotated[
+        str | None, typer.Argument(help="A trial's id, or 'baseline'; none: the winner.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Explain a trial: who proposed it, what was decided on it and why, what came of it."""
+    from search.insight.why import explain
+    from search.report import print_why
+    from search.rundir import RunDir
+
+    answer = explain(RunDir.open(run_dir), trial)
+    if as_json:
+        typer.echo(json.dumps(answer.to_json()))
+    else:
+        print_why(answer, Console())
+
+
 @app.command("check-model")
 def check_model(
     path: Annotated[str, typer.Argument(help="Import path or .py file.")],

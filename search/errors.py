@@ -14,6 +14,9 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+_MOST_NAMES = 20
+"""Of so many known names a message tells; more would bury what it says."""
+
 
 class SieveError(ValueError):
     """Base of all errors that the user can mend; ``exit_code`` is what a command returns."""
@@ -64,4 +67,5 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean '{close[0]}'?"
-    return f"; known: {', '.join(names)}" if names else ""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"; known: {', '.join(names[:_MOST_NAMES])}{more}" if names else ""

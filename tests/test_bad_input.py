@@ -216,6 +216,12 @@ def test_a_folder_that_is_no_run_can_t_be_resumed(refused: Refused, tmp_path: Pa
     assert "no run directory" in refused("resume", "photos")
     assert "no folder" in refused("resume", "nowhere")
     assert "photos" in refused("report", "photos")
+    assert "no run directory" in refused("why", "photos")
+    assert "no folder" in refused("why", "nowhere", "c0001")
+
+
+def test_a_trial_that_isn_t_there_is_named(refused: Refused, driven: Path) -> None:
+    assert "no trial 'c17'; did you mean 'c0017'?" in refused("why", driven, "c17")
 
 
 @pytest.mark.ray

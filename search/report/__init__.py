@@ -9,6 +9,7 @@ from search.report.forecast import print_plan, print_rehearsals
 from search.report.html import write_report
 from search.report.progress import Progress
 from search.report.summary import print_summary
+from search.report.why import print_why
 
 __all__ = [
     "Display",
@@ -18,5 +19,6 @@ __all__ = [
     "print_plan",
     "print_rehearsals",
     "print_summary",
+    "print_why",
     "write_report",
 ]

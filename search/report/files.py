@@ -20,8 +20,12 @@ PHASES = ("coarse", "fine", "confirm")
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation of a trial; values that weren't finite are NaN or infinite."""
+    """One evaluation of a trial; values that weren't finite are NaN or infinite.
 
+    ``point`` is the planned number of training samples, ``samples_seen`` the true one.
+    """
+
+    point: int
     samples_seen: int
     train_loss: float
     validation_loss: float
@@ -44,6 +48,7 @@ class TrialRecord:
     status: str
     reason: str
     seed: int
+    budget_samples: int
     samples_seen: int
     best_validation_loss: float
     best_validation_metric: float
@@ -66,6 +71,23 @@ class TrialRecord:
         good = self.status != "failed" and math.isfinite(self.best_validation_loss)
         return self.best_validation_loss if good else math.inf
 
+    def reached(self, point: int) -> bool:
+        """Say whether an evaluation was taken at ``point`` training samples or later."""
+        return any(each.point >= point for each in self.points)
+
+    def loss_at(self, point: int) -> float | None:
+        """Best validation loss up to ``point``; None where it wasn't reached.
+
+        As :meth:`search.trials.Record.loss_at`: infinite for a failed trial.
+        """
+        if self.status == "failed":
+            return math.inf
+        settled = self.status == "completed" and point <= self.budget_samples
+        if not (settled or self.reached(point)):
+            return None
+        seen = [each.validation_loss for each in self.points if each.point <= point]
+        return min((loss for loss in seen if math.isfinite(loss)), default=math.inf)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -79,6 +101,7 @@ class Run:
         result: ``result.json``; empty when the run didn't reach its end.
         provenance: ``provenance.json``; may be empty.
         study: ``study.json``; may be empty.
+        plan: ``plan.json``; may be empty.
     """
 
     path: Path
@@ -88,6 +111,7 @@ class Run:
     result: dict[str, Any]
     provenance: dict[str, Any]
     study: dict[str, Any]
+    plan: dict[str, Any]
 
     def of_phase(self, phase: str) -> list[TrialRecord]:
         """Return the trials of a phase; none when it hasn't been reached."""
@@ -102,6 +126,16 @@ class Run:
     def mode(self) -> str:
         """``max`` or ``min``: which of the metric's values are better."""
         return str(self.result.get("mode") or _named(self.study, "mode") or "max")
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The run's rungs in training samples, rising; none before the plan was made."""
+        return tuple(self.plan.get("rungs") or ())
+
+    @property
+    def seed(self) -> int:
+        """The study's seed."""
+        return int((self.study.get("study") or self.study).get("seed") or 0)
 
     @cached_property
     def space_before(self) -> dict[str, Any] | None:
@@ -134,6 +168,7 @@ def read_run(run_dir: Path) -> Run:
         result=_read_json(run_dir / "result.json"),
         provenance=_read_json(run_dir / "provenance.json"),
         study=_read_json(run_dir / "study.json"),
+        plan=_read_json(run_dir / "plan.json"),
     )
     if not (run.trials or run.spaces or run.journal or run.result or run.study):
         raise RunDirError(f"'{run_dir}' holds nothing of a run; give the folder that the run wrote")
@@ -151,7 +186,8 @@ def _named(study: dict[str, Any], key: str) -> str | None:
 def _read_phase(run_dir: Path, phase: str) -> list[TrialRecord]:
     points: dict[str, list[Point]] = {}
     for row in _read_parquet(run_dir / phase / "curves.parquet", "evaluation"):
-        point = Point(int(row["samples_seen"]), *(_real(row[f.name]) for f in fields(Point)[1:]))
+        steps = (int(row.get("point", row["samples_seen"])), int(row["samples_seen"]))
+        point = Point(*steps, *(_real(row[f.name]) for f in fields(Point)[2:]))
         points.setdefault(row["trial_id"], []).append(point)
     rows = _read_parquet(run_dir / phase / "trials.parquet")
     return [_trial(row, tuple(points.get(row["trial_id"], ()))) for row in rows]

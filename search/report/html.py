@@ -17,9 +17,11 @@ import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from search.report import data, figures, search_figures, text
+from search.insight.isolation import Isolation
+from search.report import data, figures, importance_figures, search_figures, text
 from search.report.cost import cost_table
 from search.report.files import Run, read_run
+from search.report.importance import PhaseImportance, what_mattered
 from search.report.spaces import space_rows
 from search.report.strips import strips
 
@@ -105,6 +107,7 @@ def render(run: Run) -> str:
         **_headline(run),
         **_confirmation(run),
         **_search(run),
+        **_importance(run),
         **_appendix(run),
     )
 
@@ -189,6 +192,23 @@ def _search(run: Run) -> dict[str, Any]:
         "failures": data.failures(run),
         "verdict_rows": data.verdict_rows(run),
     }
+
+
+def _importance(run: Run) -> dict[str, Any]:
+    return {"mattered": [(told, *_mattered(told)) for told in what_mattered(run)]}
+
+
+def _mattered(told: PhaseImportance) -> tuple[Plot | None, list[tuple[Isolation, Plot]]]:
+    """Return the picture of a phase's importances, None without any, and each dimension's."""
+    bars = importance_figures.importance_figure(told.importances) if told.importances else None
+    alone = importance_figures.isolation_figures(told.isolations)
+    return (
+        plot(bars, f"Importance of the dimensions in {told.phase}") if bars is not None else None,
+        [
+            (each, plot(figure, f"Best loss by {each.dimension.name} in {told.phase}"))
+            for each, figure in alone
+        ],
+    )
 
 
 def _appendix(run: Run) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pictures of the search: each function draws plain data of ``data`` and ``strips``."""
+"""The pictures of the search: each function draws plain data, and decides nothing."""
 
 from __future__ import annotations
 

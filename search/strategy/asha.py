@@ -66,6 +66,11 @@ class Rung:
         """The trials that wait, in the order of their arrival."""
         return list(self._places)
 
+    @property
+    def limit(self) -> float | None:
+        """The highest loss that goes on; None while none does."""
+        return self._ranked[self.num_kept - 1][0] if self.num_kept else None
+
     def enter(self, trial_id: str, loss: float, *, waits: bool = True) -> int:
         """Enter a trial with its best loss; return its rank, from 1.
 
@@ -135,6 +140,7 @@ class Asha:
             "rank": rank,
             "of": len(rung),
             "kept": rung.num_kept,
+            "limit": rung.limit,
         }
         words = (
             f"rung {numbers['rung']} ({point} samples): loss {loss:.4g} is {rank} of {len(rung)}"

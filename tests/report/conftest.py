@@ -14,6 +14,7 @@ from search.insight.compare import compare
 
 BEGUN = 1_750_000_000.0
 FULL = 60_000
+RUNGS = [468, 1875, 7500, 60_000]
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 NULLABLE = ("test_loss", "test_metric", "start_seconds")
 
@@ -301,6 +302,7 @@ class Builder:
             for index, (phase, event, message, numbers) in enumerate(lines)
         )
         (self.path / "journal.jsonl").write_text(text)
+        self._json("plan.json", {"rungs": RUNGS})
         study = {"data": {"uri": "sklearn:digits"}, "seed": 1, "metric": "accuracy", "mode": "max"}
         self._json("study.json", study)
         command = "sieve run --data sklearn:digits --out runs/digits --time-budget 3m"

@@ -13,6 +13,7 @@ from search.errors import RunDirError
 from search.report import write_report
 from search.report.files import read_run
 from search.report.html import flat, render
+from search.report.importance import what_mattered
 
 SECTIONS = (
     "configuration",
@@ -20,6 +21,7 @@ SECTIONS = (
     "training",
     "trials",
     "space",
+    "importance",
     "cost",
     "journal",
     "provenance",
@@ -115,10 +117,16 @@ def test_headline_gives_mean_spread_seeds_and_interval(run_dir):
     assert "Gorishniy et al. 2021, table 2" in head
 
 
-def test_figures_are_valid_and_complete(page):
+def importance_figures(run_dir):
+    """One a phase with enough trials, one a dimension with enough of them."""
+    told = what_mattered(read_run(run_dir))
+    return sum(bool(each.importances) + len(each.isolations) for each in told)
+
+
+def test_figures_are_valid_and_complete(page, run_dir):
     figures = [json.loads(text) for text in page.figures]
     # One of the confirmation, one a contender, one a phase, one a searched dimension.
-    assert len(figures) == 1 + 4 + 2 + 12
+    assert len(figures) == 1 + 4 + 2 + 12 + importance_figures(run_dir)
     assert all(figure["data"] and figure["layout"]["height"] > 0 for figure in figures)
 
 
@@ -152,14 +160,23 @@ def test_failed_trials_are_listed_with_their_reason(page):
     assert "without one finite loss can't be drawn" in page.words("trials")
 
 
-def test_coarse_only_says_what_is_missing(half):
+def test_what_mattered_is_told_for_each_phase_with_its_interval(page):
+    words = page.words("importance")
+    assert "Coarse: 40 trials compared after 468 samples" in words
+    assert "with its 90 % interval over resampled trials" in words
+    assert "best of 2" in words
+    assert "Fine: 11 trials compared after 7.5k samples" in words
+    assert "Too few trials to measure importance." in words
+
+
+def test_coarse_only_says_what_is_missing(half, coarse_dir):
     assert half.title.strip() == "Not finished yet: the coarse phase is complete"
     for name in ("configuration", "confirmation", "training"):
         assert "Left out" in half.sections[name]
     assert "The fine phase isn't complete" in half.words("trials")
     assert "hasn't been narrowed yet" in half.words("space")
     assert "Coarse" in half.words("cost")
-    assert len(half.figures) == 1 + 12
+    assert len(half.figures) == 1 + 12 + importance_figures(coarse_dir)
 
 
 def test_a_run_that_only_has_a_journal(tmp_path):

@@ -206,6 +206,28 @@ def test_the_run_can_be_simulated_with_other_workers(done: tuple[Path, list[dict
     assert simulated("--failures", 0.5)[0]["phases"][0]["num_failed"] > 0
 
 
+def test_every_kind_of_trial_is_explained_from_the_files_alone(
+    done: tuple[Path, list[dict]], result: dict
+) -> None:
+    command = Command(done[0].parent)
+    told = command.run("why", "run")
+    assert told.returncode == 0, told.stderr
+    assert "the winner" in told.stdout.splitlines()[0]
+    assert told.stdout.count("not taken: ") == 2
+    trials = pq.read_table(done[0] / "coarse" / "trials.parquet").to_pylist()
+    waited = next(t for t in trials if (t["status"], t["source"]) == ("stopped", "sobol"))
+    answer = json.loads(command.run("why", "run", waited["trial_id"], "--json").stdout)
+    steps = answer["explanation"]["steps"]
+    assert (steps[-1]["kind"], steps[-1]["reason"]) == ("stopped", waited["reason"])
+    judged = [step for step in steps if step["kind"] in ("kept", "paused")]
+    assert judged
+    assert all(1 <= step["rank"] <= step["of"] for step in judged)
+    assert answer["explanation"]["outcome"].startswith("no finalist: ")
+    refused = command.run("why", "run", "c3")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "did you mean 'c0003'?" in refused.stderr
+
+
 def test_a_plan_says_what_a_run_would_cost_and_leaves_nothing(tmp_path: Path) -> None:
     options = ["--data", "sklearn:wine", "--time-budget", "2m"]
     ended = Command(tmp_path).run("plan", *options, "--json")

@@ -34,6 +34,9 @@ def test_a_trial_goes_on_at_once_if_it_is_among_the_best_of_those_so_far(
         assert not decision.failed
         assert (decision.numbers["rank"], decision.numbers["of"]) == (rank, number)
         assert (decision.numbers["kept"], asha.reached(1)) == (number // factor, number)
+        limit = decision.numbers["limit"]
+        assert (limit is not None and loss <= limit) >= (decision.action == "continue")
+        assert (limit is None) == (number < factor)
 
 
 @given(losses, st.integers(2, 10))
@@ -137,4 +140,5 @@ def test_a_decision_is_explained() -> None:
     for loss in (0.1, 0.2, 0.3):
         decision = asha.report(f"{loss}", 10, loss)
     assert decision.reason == "rung 0 (10 samples): loss 0.3 is 3 of 3, the best 1 go on"
+    assert (decision.numbers["limit"], decision.numbers["loss"]) == (0.1, 0.3)
     assert asha.report("t", 10, 0.05).reason == "rung 0 (10 samples): loss 0.05 is 1 of 4, goes on"
