@@ -216,6 +216,8 @@ def test_a_folder_that_is_no_run_can_t_be_resumed(refused: Refused, tmp_path: Pa
     assert "no run directory" in refused("resume", "photos")
     assert "no folder" in refused("resume", "nowhere")
     assert "photos" in refused("report", "photos")
+    assert "no run directory" in refused("predict", "photos", "--data", "sklearn:wine")
+    assert "--data" in refused("predict", "photos")
 
 
 @pytest.mark.ray
