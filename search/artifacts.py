@@ -1,7 +1,8 @@
-"""The files that a run leaves for its reader: provenance, spaces, tables, best model, result.
+"""The files that a run leaves for its reader: provenance, spaces, tables, result.
 
 What the stages find goes in; nothing is decided here. The run directory's own state (events,
-journal, plan) belongs to :mod:`search.rundir` and the pipeline.
+journal, plan) belongs to :mod:`search.rundir` and the pipeline, the best model to
+:mod:`search.best`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any, Literal
 from search.data import Dataset
 from search.errors import RunDirError
 from search.insight.result import (
-    Confirmed,
     count_trials,
     phase_cost,
     total_cost,
@@ -27,7 +27,7 @@ from search.space import Space
 from search.strategy.budget import Plan
 from search.strategy.change import Change
 from search.study import DataSection
-from search.task import Default, ModelModule
+from search.task import Default
 from search.trials import PHASES, History, Phase
 
 Status = Literal["complete", "interrupted", "failed"]
@@ -116,27 +116,6 @@ def write_tables(run: RunDir, history: History, phase: Phase, plan: Plan) -> Non
     run.write_table(
         f"{phase}/trials.parquet", trials_table(history, plan.ladder.rungs, plan.chance)
     )
-
-
-def write_best(
-    run: RunDir, winner: Confirmed, data: Dataset, model: ModelModule, metric: str
-) -> None:
-    """Write the winner: its configuration, its weights and what is needed to predict."""
-    run.write_yaml("best/config.yaml", winner.config)
-    run.write_json("best/preparation.json", data.preparation.to_json())
-    run.write_json(
-        "best/model.json",
-        {
-            "model": model.path,
-            "config": winner.config,
-            "spec": data.spec.to_json(),
-            "label": data.schema.label,
-            "metric": metric,
-        },
-    )
-    weights = f"confirm/trials/{winner.best_run}/model.safetensors"
-    if run.exists(weights):
-        run.copy(weights, "best/model.safetensors")
 
 
 def write_result(

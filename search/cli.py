@@ -269,6 +269,34 @@ def why(
         print_why(answer, Console())
 
 
+@app.command()
+def predict(
+    run_dir: Annotated[Path, typer.Argument(help="The folder of a complete run.")],
+    data: Annotated[str, typer.Option(help="The rows: Parquet, CSV, sklearn:NAME.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write all predictions: a new .parquet or .csv file.")
+    ] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Predict with the run's ensemble.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option(help="The run's model module, where it has moved.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict new rows with a run's best model, or with its ensemble."""
+    sys.path.insert(0, os.getcwd())
+    from search.prediction import predict as predict_rows
+    from search.report import print_prediction
+    from search.rundir import RunDir
+
+    summary = predict_rows(RunDir.open(run_dir), data, out=out, ensemble=ensemble, model=model)
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        print_prediction(summary, Console())
+
+
 @app.command("check-model")
 def check_model(
     path: Annotated[str, typer.Argument(help="Import path or .py file.")],

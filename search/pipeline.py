@@ -24,15 +24,16 @@ from search.artifacts import (
     read_changes,
     read_space,
     space_file,
-    write_best,
     write_provenance,
     write_result,
     write_space,
     write_tables,
 )
+from search.best import read_confirmed, write_best, write_ensemble
 from search.data import DataOptions, Dataset, prepare_dataset
 from search.data.audit import audit_table
 from search.data.batches import Resident
+from search.data.columns import joined
 from search.data.phase_rows import RowPlan, describe_divisions
 from search.data.source import read_table
 from search.errors import Interrupted, RunFailed, SieveError
@@ -46,9 +47,12 @@ from search.execution.worlds import GuessedWorld
 from search.findings import Finding, failures
 from search.insight.curves import describe as describe_verdicts
 from search.insight.curves import judge_all
+from search.insight.ensemble import choose_ensemble
 from search.insight.failures import explain_nothing_converged
 from search.insight.findings import check_names, describe, explain_failures
-from search.insight.result import group_confirmed, prove
+from search.insight.result import Confirmed, group_confirmed, prove
+from search.insight.selection import NoEnsemble
+from search.insight.truth import Truth
 from search.rundir import AUDIT, CLUSTER, DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
 from search.space import Space, apply_overrides
 from search.speed import Speed
@@ -389,8 +393,9 @@ class Run:
     def prove(self, confirmed: History) -> dict[str, Any]:
         """Compare winner and baseline, and write result, best model and report."""
         by_rows = self.data.spec.task == "classification"
+        groups = group_confirmed(confirmed)
         proof = prove(
-            group_confirmed(confirmed),
+            groups,
             metric=self.metric,
             mode=self._mode,
             resolution=1.0 / len(self.rows.test) if by_rows else 0.0,
@@ -401,7 +406,23 @@ class Run:
             raise error
         self._say("confirm", "verdict", proof.comparison.statement)
         write_best(self.dir, proof.winner, self.data, self.model, self.metric)
-        return self._write_result("complete", **proof.to_json())
+        ensemble = self._offer_ensemble(groups, proof.winner)
+        return self._write_result("complete", **proof.to_json(), ensemble=ensemble)
+
+    def _offer_ensemble(self, confirmed: list[Confirmed], winner: Confirmed) -> dict[str, Any]:
+        """Average the proof's runs, and say what that is worth; or say why there is no ensemble."""
+        target_sd = self.data.preparation.target_scale[1]
+        values = joined(self.data.inputs["target"]).to_numpy(zero_copy_only=False)
+        truth = Truth(values, self.data.spec.task, self.metric, target_sd)
+        try:
+            read = read_confirmed(self.dir, confirmed, self.model)
+            ensemble = choose_ensemble(confirmed, winner, read, truth)
+        except NoEnsemble as none:
+            write_ensemble(self.dir, None)
+            self._say("confirm", "ensemble", f"no ensemble: {none}")
+            return {"members": [], "reason": str(none)}
+        self._say("confirm", "ensemble", ensemble.statement)
+        return ensemble.to_json() | {"weights_bytes": write_ensemble(self.dir, ensemble)}
 
     def _leave_unfinished(self, error: BaseException) -> None:
         """Leave a result and a report of what there is; an interrupted run can be resumed."""

@@ -137,6 +137,24 @@ class RunDir:
         """Copy one of the run's files at once."""
         self.write_file(target, lambda path: shutil.copyfile(self.path / name, path))
 
+    def link(self, name: str, target: str) -> None:
+        """Give one of the run's files a second name, at once; a copy where links aren't possible.
+
+        Files are replaced and never written to, so that both names keep what they were given.
+        """
+
+        def link_or_copy(path: Path) -> None:
+            try:
+                os.link(self.path / name, path)
+            except OSError:
+                shutil.copyfile(self.path / name, path)
+
+        self.write_file(target, link_or_copy)
+
+    def remove(self, name: str) -> None:
+        """Remove one of the run's files, if it is there."""
+        (self.path / name).unlink(missing_ok=True)
+
     def write_file(self, name: str, write: Callable[[Path], Any]) -> None:
         """Let ``write`` fill a temporary file, then rename it to ``name``."""
         target = self.path / name

@@ -218,6 +218,8 @@ def test_a_folder_that_is_no_run_can_t_be_resumed(refused: Refused, tmp_path: Pa
     assert "photos" in refused("report", "photos")
     assert "no run directory" in refused("why", "photos")
     assert "no folder" in refused("why", "nowhere", "c0001")
+    assert "no run directory" in refused("predict", "photos", "--data", "sklearn:wine")
+    assert "--data" in refused("predict", "photos")
 
 
 def test_a_trial_that_isn_t_there_is_named(refused: Refused, driven: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.guide.honesty import confirms, rows
 from benchmarks.real_table import rows_of
 from benchmarks.search.__main__ import main
 from benchmarks.search.report import Pairs, mean_curve
@@ -52,3 +53,10 @@ def test_real_trainings_are_compared_by_the_time_to_the_loss_of_the_other():
     assert best[:2] == ["digits", "sieve"]
     assert other[4:7] == ["80 s", "40 s", "0.50"]
     assert other[-1].startswith("+0.1000")
+
+
+def test_what_is_as_good_is_seldom_called_better():
+    for figures in (confirms(40), rows(40)):
+        shares = [float(row["better"].rstrip("%")) for row in figures.rows]
+        assert sum(shares) / len(shares) <= 5.0
+        assert figures.markdown().startswith("## Equal")

@@ -13,26 +13,27 @@ import torch
 from torch import Tensor
 
 from search.data.columns import joined
-from search.data.dataset import Dataset
+from search.data.dataset import Prepared
 
 
 class Resident:
-    """A data set's tensors on one device; on the CPU they share Arrow's memory.
+    """Prepared rows' tensors on one device; on the CPU they share Arrow's memory.
 
     Args:
-        dataset: The prepared data.
+        dataset: The prepared rows; only to predict, they need no target.
         device: Where the tensors live.
 
     Attributes:
         device: Where the tensors live.
     """
 
-    def __init__(self, dataset: Dataset, device: torch.device | str) -> None:
+    def __init__(self, dataset: Prepared, device: torch.device | str) -> None:
         self.device = torch.device(device)
         spec, preparation = dataset.spec, dataset.preparation
         table = dataset.inputs
         self._inputs = {kind: self._tensor(table[kind]) for kind in spec.inputs}
-        self._target = self._tensor(table["target"])
+        has_target = "target" in table.column_names
+        self._target = self._tensor(table["target"]) if has_target else None
         if spec.image is not None:
             self._inputs["image"] = self._inputs["image"].view(-1, *spec.image)
             shape = (1, spec.image[0], 1, 1)
@@ -45,11 +46,15 @@ class Resident:
         return _shared_tensor(column).to(self.device)
 
     def batch(self, rows: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Return the inputs, in the order of ``Spec.inputs``, and the target of some rows.
+        """Return the inputs, as :meth:`inputs` does, and the target of some rows.
 
         Args:
             rows: Row numbers, shape (batch,), on this device.
         """
+        return self.inputs(rows), self.target(rows)
+
+    def inputs(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the inputs of some rows, in the order of ``Spec.inputs``."""
         inputs = []
         for kind, tensor in self._inputs.items():
             values = tensor[rows]
@@ -57,13 +62,18 @@ class Resident:
                 values = (values - self._mean) * self._inverse_sd
                 values = values.contiguous(memory_format=torch.channels_last)
             inputs.append(values.long() if kind == "categorical" else values)
-        return tuple(inputs), self._target[rows]
+        return tuple(inputs)
+
+    def target(self, rows: Tensor) -> Tensor:
+        """Return the target of some rows, shape (batch,)."""
+        assert self._target is not None, "these rows have no target"
+        return self._target[rows]
 
     @property
     def memory_bytes(self) -> int:
         """Size of the tensors."""
         tensors = [*self._inputs.values(), self._target]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return sum(each.numel() * each.element_size() for each in tensors if each is not None)
 
 
 def _shared_tensor(column: pa.ChunkedArray) -> Tensor:

@@ -49,26 +49,35 @@ class DataOptions:
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Everything that training needs of the data; one row for each row of the source.
+class Prepared:
+    """Rows as a model gets them; one row for each row of the source.
 
     Attributes:
         inputs: Prepared columns, see :meth:`search.data.prepare.Preparation.transform`.
         spec: What a model may know.
-        splits: Row numbers of the parts.
-        strata: Each row's class, or decile of its target.
-        hashes: Each row's hash of its content.
         preparation: Fitted on the training rows; for prediction.
-        schema: What the columns are.
-        warnings: What was noticed while reading.
     """
 
     inputs: pa.Table
     spec: Spec
+    preparation: Preparation
+
+
+@dataclass(frozen=True)
+class Dataset(Prepared):
+    """Everything that training needs of the data.
+
+    Attributes:
+        splits: Row numbers of the parts.
+        strata: Each row's class, or decile of its target.
+        hashes: Each row's hash of its content.
+        schema: What the columns are.
+        warnings: What was noticed while reading.
+    """
+
     splits: Splits
     strata: NDArray[np.int64]
     hashes: NDArray[np.uint64]
-    preparation: Preparation
     schema: Schema
     warnings: tuple[str, ...] = ()
 

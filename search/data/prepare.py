@@ -14,7 +14,7 @@ from sklearn.preprocessing import QuantileTransformer
 from search.data.columns import decoded, image_pixels, image_shape_of, numbers, strings
 from search.data.schema import Schema
 from search.data.split import Rows
-from search.errors import DataError
+from search.errors import DataError, did_you_mean
 from search.task import Spec
 
 MAX_CATEGORIES = 1_000
@@ -94,7 +94,10 @@ class Preparation:
         """
         for name in self.schema.kinds:
             if name not in table.column_names:
-                raise DataError(f"the data have no column '{name}', which the model was trained on")
+                raise DataError(
+                    f"the data have no column '{name}', which the model was trained on"
+                    + did_you_mean(name, table.column_names)
+                )
         columns: dict[str, pa.Array] = {}
         for name in self.schema.of_kind("image"):
             image_shape_of(table[name], name, self.schema.image_shape)
@@ -133,18 +136,30 @@ class Preparation:
         return np.column_stack(columns)
 
     def _target(self, table: pa.Table) -> NDArray[Any]:
+        target = self.truth(table)
+        if self.schema.task == "classification" and (target < 0).any():
+            row = int(np.argmax(target < 0))
+            unknown = table[self.schema.label][row].as_py()
+            raise DataError(f"label '{self.schema.label}' has the unknown class '{unknown}'")
+        return target
+
+    def truth(self, table: pa.Table) -> NDArray[Any]:
+        """Return what the label column says, shape (rows,), as a model learns it.
+
+        Class codes, int64, -1 where it is missing or of no known class; or the standardised
+        target, float32, NaN where it is missing.
+
+        Raises:
+            DataError: A regression's label is no number.
+        """
         column = table[self.schema.label]
         if self.schema.task == "regression":
             mean, sd = self.target_scale
             standardised = (numbers(column, self.schema.label) - mean) / sd
             return standardised.astype(np.float32)
         values = decoded(column).to_pandas()
-        codes = pd.Index(self.classes).get_indexer(pd.Index(values))
-        if (codes < 0).any():
-            unknown = values[codes < 0].iloc[0]
-            raise DataError(f"label '{self.schema.label}' has the unknown class '{unknown}'")
-        target: NDArray[np.int64] = codes.astype(np.int64)
-        return target
+        codes: NDArray[np.int64] = pd.Index(self.classes).get_indexer(pd.Index(values))
+        return codes.astype(np.int64)
 
     def spec(self, num_rows: int) -> Spec:
         """Return what a model may know; ``num_rows`` training rows."""

@@ -86,7 +86,7 @@ def compare(
         difference = float(np.mean(first - second)) if seeds else math.nan
         return Comparison(difference, None, None, "tie", statement)
     difference, low, high, p_value = _paired(first - second, first, second, resolution)
-    verdict = _verdict(low, high, mode)
+    verdict = verdict_of(low, high, mode)
     statement = _statement(verdict, difference, (low, high), metric, len(seeds))
     return Comparison(difference, (low, high), p_value, verdict, statement)
 
@@ -120,7 +120,8 @@ def _rounded(mean: float, n: int, resolution: float) -> tuple[float, float, floa
     return mean, mean - half, mean + half, 2.0 * float(t.sf(abs(mean) / error, n - 1))
 
 
-def _verdict(low: float, high: float, mode: Literal["max", "min"]) -> Verdict:
+def verdict_of(low: float, high: float, mode: Literal["max", "min"]) -> Verdict:
+    """Return what a difference's interval says: a tie where 0 is within."""
     if low <= 0 <= high:
         return "tie"
     return "better" if (low > 0) == (mode == "max") else "worse"
@@ -129,10 +130,15 @@ def _verdict(low: float, high: float, mode: Literal["max", "min"]) -> Verdict:
 def _statement(
     verdict: Verdict, difference: float, ci95: tuple[float, float], metric: str, n: int
 ) -> str:
-    interval = f"{difference:+.4g} {metric} (95 % interval {ci95[0]:+.4g} to {ci95[1]:+.4g})"
+    interval = in_words(difference, ci95, metric)
     over = f"over {n} seeds on the test rows"
     if verdict == "better":
         return f"Better than the published default: {interval} {over}."
     if verdict == "worse":
         return f"Worse than the published default: {interval} {over}. Keep the default."
     return f"No evidence of improvement over the published default: {interval} {over}."
+
+
+def in_words(difference: float, ci95: tuple[float, float], metric: str) -> str:
+    """Return a difference with its interval, for a sentence."""
+    return f"{difference:+.4g} {metric} (95 % interval {ci95[0]:+.4g} to {ci95[1]:+.4g})"

@@ -7,6 +7,7 @@ from search.report.console import Display, make_display
 from search.report.findings import print_findings
 from search.report.forecast import print_plan, print_rehearsals
 from search.report.html import write_report
+from search.report.prediction import print_prediction
 from search.report.progress import Progress
 from search.report.summary import print_summary
 from search.report.why import print_why
@@ -17,6 +18,7 @@ __all__ = [
     "make_display",
     "print_findings",
     "print_plan",
+    "print_prediction",
     "print_rehearsals",
     "print_summary",
     "print_why",

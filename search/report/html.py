@@ -172,6 +172,7 @@ def _confirmation(run: Run) -> dict[str, Any]:
             (each, plot(figures.training_figure(each, run.metric), f"Training of {each.name}"))
             for each in curved
         ],
+        "ensemble": run.result.get("ensemble") or {},
         "config_rows": data.config_rows(winner.get("config") or {}, baseline.get("config") or {}),
     }
 

@@ -36,6 +36,8 @@ def print_summary(result: Mapping[str, Any], run_dir: Path, console: Console) ->
         low, high = comparison["ci95"]
         said = text.difference(comparison["difference"], low, high)
         _say(console, f"difference {said}, 95 % interval {text.interval(low, high, True)}")
+    for line in _ensemble(result):
+        _say(console, line)
     report = run_dir / "report.html"
     if report.is_file():
         _say(console, f"report     {report}")
@@ -57,6 +59,20 @@ def _scores(result: Mapping[str, Any]) -> list[str]:
             seeds = f"{test.get('n')} seed{'' if test.get('n') == 1 else 's'}"
             lines.append(f"{name:<10} {score} over {seeds}" + (f" ({origin})" if origin else ""))
     return lines
+
+
+def _ensemble(result: Mapping[str, Any]) -> list[str]:
+    """Say what the offered ensemble is worth; nothing where there is none."""
+    found = result.get("ensemble") or {}
+    if not found.get("members"):
+        return []
+    against, metric = found["comparison"], result.get("metric")
+    low, high = against["ci95"]
+    said = f"{text.difference(against['difference'], low, high)} {text.interval(low, high, True)}"
+    return [
+        f"ensemble   test {metric} {text.number(found['test']['metric'])} with "
+        f"{len(found['members'])} models: {said} against the single winner ({against['verdict']})"
+    ]
 
 
 def _say(console: Console, line: str, style: str = "") -> None:

@@ -18,8 +18,8 @@ from search.errors import ModelError, SieveError
 from search.space import Config, Space
 from search.task import ModelModule, Spec
 from search.training.job import Job, Rows
+from search.training.network import build_network
 from search.training.scoring import resolve_metric
-from search.training.session import build_network
 from search.training.sessions import open_session
 from search.trials import Evaluation
 
@@ -54,10 +54,9 @@ def look_at_network(
     """
     if model.build is None:
         return
-    job = _job(config, spec, "look")
     inputs, _ = data.batch(rows.train[:_LOOK_ROWS])
     try:
-        outputs = build_network(model, job).eval()(*inputs)
+        outputs = build_network(model, config, spec).eval()(*inputs)
     except SieveError:
         raise
     except Exception as error:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from scipy.special import softmax
 from torch import Tensor
+
+from search.task import TaskType
 
 PREDICTIONS = "predictions.safetensors"
 """The file, in its trial's folder."""
@@ -63,3 +68,40 @@ def read_predictions(folder: Path) -> dict[str, Predictions]:
     arrays = load_file(folder / PREDICTIONS)
     parts = sorted({name.partition(".")[0] for name in arrays})
     return {part: Predictions(arrays[f"{part}.rows"], arrays[f"{part}.outputs"]) for part in parts}
+
+
+def read_part(folder: Path, part: str) -> Predictions | None:
+    """Return a trial's predictions of one part, reading nothing else; None where it isn't kept."""
+    path = folder / PREDICTIONS
+    if not path.is_file():
+        return None
+    with safe_open(path, framework="numpy") as file:
+        if f"{part}.rows" not in file.keys():  # noqa: SIM118 - it is no dictionary
+            return None
+        return Predictions(file.get_tensor(f"{part}.rows"), file.get_tensor(f"{part}.outputs"))
+
+
+def answers_of(outputs: NDArray[np.float32], task: TaskType) -> NDArray[np.float64]:
+    """Return what outputs say, shape (rows, outputs): what several models are averaged in.
+
+    The classes' probabilities, or the standardised prediction.
+    """
+    values = outputs.astype(np.float64)
+    return softmax(values, axis=1) if task == "classification" else values
+
+
+def average(
+    answers: Iterable[tuple[float, NDArray[np.float64]]],
+) -> NDArray[np.float64]:
+    """Add up several models' answers, each (weight, (rows, outputs)), as they come."""
+    weighted = iter(answers)
+    weight, first = next(weighted)
+    total = weight * first
+    for weight, each in weighted:
+        total += weight * each
+    return total
+
+
+def decided(answers: NDArray[np.float64], task: TaskType) -> NDArray[Any]:
+    """Return the prediction, shape (rows,): the likeliest class's code, or the standardised."""
+    return answers.argmax(axis=1) if task == "classification" else answers[:, 0]

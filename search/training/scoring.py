@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -27,24 +28,29 @@ class Metric:
     Attributes:
         task: The task that it is for.
         mode: ``max`` where more is better.
-        score: (truth, predictions) to a number.
+        score: (truth, predictions, sample_weight=None) to a number.
         scales: It is in the unit of a regression target.
+        by_row: (truth, predictions) to each row's part, where the metric is their mean.
     """
 
     task: TaskType
     mode: Literal["max", "min"]
-    score: Callable[[NDArray[Any], NDArray[Any]], float]
+    score: Callable[..., float]
     scales: bool = False
+    by_row: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]] | None = None
+
+
+def _distance(truth: NDArray[Any], predictions: NDArray[Any]) -> NDArray[Any]:
+    distances: NDArray[Any] = np.abs(truth - predictions)
+    return distances
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("classification", "max", metrics.accuracy_score),
+    "accuracy": Metric("classification", "max", metrics.accuracy_score, by_row=np.equal),
     "balanced_accuracy": Metric("classification", "max", metrics.balanced_accuracy_score),
-    "f1_macro": Metric(
-        "classification", "max", lambda y, p: metrics.f1_score(y, p, average="macro")
-    ),
+    "f1_macro": Metric("classification", "max", partial(metrics.f1_score, average="macro")),
     "rmse": Metric("regression", "min", metrics.root_mean_squared_error, scales=True),
-    "mae": Metric("regression", "min", metrics.mean_absolute_error, scales=True),
+    "mae": Metric("regression", "min", metrics.mean_absolute_error, scales=True, by_row=_distance),
     "r2": Metric("regression", "max", metrics.r2_score),
 }
 
@@ -123,10 +129,30 @@ def score(
     else:
         # The squares of large float32 errors would be infinite.
         predictions, target = outputs.squeeze(-1).double(), target.double()
+    return loss, measure(metric, target.numpy(), predictions.numpy(), target_sd=target_sd)
+
+
+def measure(
+    metric: str,
+    truth: NDArray[Any],
+    predictions: NDArray[Any],
+    weights: NDArray[Any] | None = None,
+    *,
+    target_sd: float = 1.0,
+) -> float:
+    """Return a metric of predictions against the truth.
+
+    Args:
+        metric: A name of :data:`METRICS`.
+        truth: (rows,) class codes, or the standardised target.
+        predictions: (rows,) likewise.
+        weights: (rows,) how often each row counts; None: once.
+        target_sd: Turns errors back into the target's unit.
+    """
     chosen = METRICS[metric]
     with warnings.catch_warnings():
         # A slice may lack classes, or have only one; scikit-learn then warns at each evaluation.
         warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
         warnings.filterwarnings("ignore", message="A single label was found")
-        value = float(chosen.score(target.numpy(), predictions.numpy()))
-    return loss, value * (target_sd if chosen.scales else 1.0)
+        value = float(chosen.score(truth, predictions, sample_weight=weights))
+    return value * (target_sd if chosen.scales else 1.0)

@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from search.data.batches import EpochOrder, Position, Resident, batches
-from search.errors import ModelError
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
+from search.training.network import build_network, outputs_of
 from search.training.optimizers import GradientRules, make_optimizer
 from search.training.precision import Precision
 from search.training.predictions import Predictions
@@ -31,7 +31,6 @@ from search.training.scoring import loss_function, score
 from search.training.stopping import Pace, StoppingRules
 from search.trials import Evaluation
 
-EVAL_CHUNK = {"cpu": 256, "cuda": 16_384}  # on a CPU the activations should stay in its cache
 INITIAL_ROWS = 256
 _CHECK_EVERY = 16  # steps between looks at the running loss: a look costs a wait for the GPU
 
@@ -57,7 +56,7 @@ class NetworkSession:
         self.job = job
         self.evaluations: list[Evaluation] = []
         self._data, self._rows = data, rows.to(data.device)
-        self.module = build_network(model, job).to(data.device)
+        self.module = build_network(model, job.config, job.spec).to(data.device)
         to_format(self.module, torch.channels_last)
         self._precision = Precision(self.module, data.device)
         self._pruner = Pruner(self.module, float(job.config.get("pruning_rate", 0.0)))
@@ -182,17 +181,10 @@ class NetworkSession:
             outputs, target, task=job.spec.task, metric=job.metric, target_sd=job.target_sd
         )
 
-    @torch.no_grad()
     def predict(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return outputs (rows, outputs) float32 and targets (rows,), in evaluation mode."""
-        self.module.eval()
-        outputs, targets = [], []
-        for chunk in torch.split(rows, EVAL_CHUNK[self._data.device.type]):
-            inputs, target = self._data.batch(chunk)
-            with self._precision.region():
-                outputs.append(self.module(*inputs).float())
-            targets.append(target)
-        return torch.cat(outputs), torch.cat(targets)
+        outputs = outputs_of(self.module, self._precision, self._data, rows)
+        return outputs, self._data.target(rows)
 
     def _wait_for_device(self) -> None:
         if self._data.device.type == "cuda":
@@ -275,21 +267,6 @@ class NetworkSession:
         self._ended = state["ended"]
         self.evaluations = list(state["evaluations"])
         restore_generators(state["generators"], self._data.device)
-
-
-def build_network(model: ModelModule, job: Job) -> nn.Module:
-    """Build a job's network.
-
-    Raises:
-        ModelError: ``build`` returned something else.
-    """
-    assert model.build is not None
-    module = model.build(dict(job.config), job.spec)
-    if not isinstance(module, nn.Module):
-        raise ModelError(
-            f"model {model.path}: build() returned {type(module).__name__}, not a torch.nn.Module"
-        )
-    return module
 
 
 def generator_states(device: torch.device) -> dict[str, Tensor]:

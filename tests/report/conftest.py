@@ -267,6 +267,7 @@ class Builder:
                 "baseline": baseline | {"source": "baseline"},
                 "comparison": asdict(compare(ours, theirs, metric="accuracy", mode="max")),
                 "finalists": finalists,
+                "ensemble": self._ensemble(winner),
                 "cost": {
                     "total": {key: 2.4 * value for key, value in cost.items()},
                     "coarse": phase,
@@ -277,6 +278,25 @@ class Builder:
                 "versions": {"sieve": "0.1.0", "torch": "2.13.0", "ray": "2.60.0"},
             },
         )
+
+    def _ensemble(self, winner):
+        against = {"difference": 0.004, "ci95": [0.001, 0.007], "verdict": "better"}
+        members = [
+            {"trial_id": f"r{seed:04d}", "configuration": winner["trial_id"], "weight": 1 / 3}
+            for seed in range(3)
+        ]
+        return {
+            "members": [each | {"num_parameters": 50_000} for each in members],
+            "validation": {"loss": 0.21, "metric": 0.93},
+            "winner_validation": {"loss": 0.22, "metric": 0.92},
+            "test": {"loss": 0.2, "metric": 0.934},
+            "comparison": against,
+            "runs_comparison": against | {"ci95": [-0.001, 0.009], "verdict": "tie"},
+            "num_parameters": 150_000,
+            "cost_factor": 3.0,
+            "weights_bytes": 600_000,
+            "statement": "An ensemble of 3 models is better than the single winner.",
+        }
 
     def surroundings(self):
         lines = [

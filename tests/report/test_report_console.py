@@ -225,7 +225,11 @@ def test_summary_of_a_complete_run(run_dir, tmp_path):
     assert "±" in lines[1]
     assert "over 3 seeds" in lines[2]
     assert "95 % interval [" in lines[3]
-    assert lines[4] == f"report     {tmp_path / 'report.html'}"
+    assert lines[4] == (
+        "ensemble   test accuracy 0.934 with 3 models: +0.0040 [+0.0010, +0.0070] "
+        "against the single winner (better)"
+    )
+    assert lines[5] == f"report     {tmp_path / 'report.html'}"
     assert "\x1b" not in "".join(lines)
 
 

@@ -18,6 +18,7 @@ from search.report.importance import what_mattered
 SECTIONS = (
     "configuration",
     "confirmation",
+    "ensemble",
     "training",
     "trials",
     "space",
@@ -220,6 +221,26 @@ def test_the_default_itself_may_win(tmp_path, build_run):
     assert "Best finalist, difference" in text
     assert "It is the published default itself." in Page(text).words("configuration")
     assert "baseline winner" in Page(text).words("confirmation")
+
+
+def test_an_ensemble_is_offered_with_its_cost_and_its_intervals(page):
+    words = page.words("ensemble")
+    assert words.startswith("Ensemble: offered, not forced An ensemble of 3 models is better")
+    assert "r0002" in words
+    assert "+0.0040 [+0.0010, +0.0070], better" in words
+    assert "[-0.0010, +0.0090], tie" in words
+    assert "3 times the single winner's" in words
+    assert "what was chosen by" in words
+
+
+def test_why_there_is_no_ensemble_is_said(tmp_path, build_run, half):
+    assert "Left out" in half.words("ensemble")
+    run_dir = build_run(tmp_path / "run")
+    result = json.loads((run_dir / "result.json").read_text())
+    result["ensemble"] = {"members": [], "reason": "the model keeps no weights"}
+    (run_dir / "result.json").write_text(json.dumps(result))
+    page = Page(write_report(run_dir).read_text())
+    assert "There is none: the model keeps no weights." in page.words("ensemble")
 
 
 def test_a_phase_that_was_interrupted_still_has_its_cost(tmp_path):

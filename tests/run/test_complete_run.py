@@ -87,6 +87,7 @@ def test_the_folder_holds_each_stage_s_files(done: tuple[Path, list[dict]]) -> N
     run = done[0]
     names = ["study.json", "provenance.json", "preflight.json", "plan.json", "subsample.json"]
     names += ["space/0.json", "space/1.json", "journal.jsonl", "report.html", "best/config.yaml"]
+    names += ["best/model.safetensors", "best/preparation.json", "best/ensemble.json"]
     names += [
         f"{p}/{f}.parquet" for p in ("coarse", "fine", "confirm") for f in ("trials", "curves")
     ]
@@ -184,6 +185,43 @@ def test_the_best_model_predicts_from_its_folder_alone(
     rows = load_dataset(DataOptions(uri="sklearn:breast_cancer")).splits.test
     accuracy = float((predicted[rows] == truth[rows]).mean())
     assert min(abs(accuracy - each) for each in result["winner"]["test"]["per_seed"]) < 1e-9
+
+
+def test_an_ensemble_of_the_proof_s_runs_is_offered(
+    done: tuple[Path, list[dict]], result: dict
+) -> None:
+    run, ensemble = done[0], result["ensemble"]
+    members = ensemble["members"]
+    assert len(members) >= 2
+    assert sum(member["weight"] for member in members) == pytest.approx(1.0)
+    assert ensemble["cost_factor"] >= 1.0
+    low, high = ensemble["comparison"]["ci95"]
+    assert low <= ensemble["comparison"]["difference"] <= high
+    assert ensemble["comparison"]["verdict"] in ("better", "tie", "worse")
+    files = [run / "best" / "ensemble" / f"{each['trial_id']}.safetensors" for each in members]
+    assert sum(file.stat().st_size for file in files) == ensemble["weights_bytes"]
+    journal = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    assert ensemble["statement"] in [entry["message"] for entry in journal]
+    assert "Ensemble: offered, not forced" in (run / "report.html").read_text()
+
+
+def test_predicting_the_test_rows_gives_what_the_run_reports(
+    done: tuple[Path, list[dict]], result: dict
+) -> None:
+    run = done[0]
+    rows = load_dataset(DataOptions(uri="sklearn:breast_cancer")).splits.test
+    pq.write_table(read_table("sklearn:breast_cancer").take(rows), run.parent / "test.parquet")
+    best = json.loads((run / "best" / "model.json").read_text())["run"]
+    trials = pq.read_table(run / "confirm" / "trials.parquet").to_pylist()
+    (single,) = [trial["test_metric"] for trial in trials if trial["trial_id"] == best]
+    assert single in result["winner"]["test"]["per_seed"]
+    together = result["ensemble"]["test"]["metric"]
+    for options, wanted in (((), single), (("--ensemble",), together)):
+        data = ("--data", "test.parquet", "--json")
+        ended = Command(run.parent).run("predict", "run", *data, *options)
+        assert ended.returncode == 0, ended.stderr
+        metric = json.loads(ended.stdout)["metric"]
+        assert metric == {"name": "accuracy", "value": wanted, "rows": len(rows)}
 
 
 def test_programs_get_a_line_for_each_event(done: tuple[Path, list[dict]], result: dict) -> None:

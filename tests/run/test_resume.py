@@ -140,3 +140,10 @@ def test_resuming_a_finished_run_trains_nothing(sieve: Command, undisturbed: Pat
     assert again.returncode == 0, again.stderr
     assert not (sieve.folder / "epochs.log").exists()
     assert outcome(undisturbed) == before
+
+
+def test_a_loop_of_one_s_own_keeps_no_weights_and_so_has_no_ensemble(undisturbed: Path) -> None:
+    ensemble = json.loads((undisturbed / "result.json").read_text())["ensemble"]
+    assert ensemble["members"] == []
+    assert "loop of its own" in ensemble["reason"]
+    assert ensemble["reason"] in (undisturbed / "report.html").read_text()

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from search.data.audit.columns import spellings
 from search.data.audit.view import Codes
-from search.errors import DataError
+from search.data.output import write_new_file
 from search.findings import Finding
 
 _ROWS_GO = ("duplicates", "split_copies", "images")
@@ -69,20 +67,6 @@ def write_clean(table: pa.Table, findings: Sequence[Finding], target: Path) -> l
     Raises:
         DataError: The file exists, is of another kind, or can't be written.
     """
-    if target.suffix not in (".parquet", ".csv"):
-        raise DataError(f"--write-clean {target}: name a .parquet or .csv file")
-    if target.exists():
-        raise DataError(f"--write-clean {target}: the file exists; name a new one")
     new, done = cleaned(table, findings)
-    draft = target.with_name(f".{target.name}.tmp")
-    try:
-        if target.suffix == ".csv":
-            pa_csv.write_csv(new, draft)
-        else:
-            pq.write_table(new, draft)
-        draft.replace(target)
-    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        draft.unlink(missing_ok=True)
-        reason = str(error).splitlines()[0]
-        raise DataError(f"--write-clean {target} can't be written: {reason}") from error
+    write_new_file([new], target, "--write-clean")
     return done

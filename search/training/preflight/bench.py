@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from search.data.batches import EpochOrder, Position, Resident, batches
 from search.space import Config
 from search.task import ModelModule, Spec
-from search.training.job import Job, Rows
+from search.training.job import Rows
+from search.training.network import build_network
 from search.training.optimizers import GradientRules, learning_rate, make_optimizer
 from search.training.precision import Precision
 from search.training.scoring import loss_function
-from search.training.session import build_network
 
 LOOK_ROWS = 64
 GENTLE = 1e-3
@@ -63,8 +63,7 @@ class Bench:
     def network(self, seed: int = 0, config: Config | None = None) -> nn.Module:
         """Build the network as a trial would."""
         torch.manual_seed(seed)
-        job = Job("preflight", config or self.config, self.spec, seed, 1, (1,), "")
-        module = build_network(self.model, job).to(self.data.device)
+        module = build_network(self.model, config or self.config, self.spec).to(self.data.device)
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return module
 
