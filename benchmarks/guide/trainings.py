@@ -44,6 +44,8 @@ NUM_EVALUATIONS = 24
 LONGEST = 60 * ROWS
 LONGER = 5 * LONGEST
 """No training takes more samples than these."""
+ASLEEP = 0.5
+"""A training ended with dead units where no validation row wakes more than this share."""
 HELPS = 0.08
 """A cause's cure must bring this much on the scale of the best known training."""
 RATES = {"adam": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "sgd": (1e-3, 1e-2, 3e-2, 1e-1, 3e-1)}
@@ -144,9 +146,24 @@ class Ground:
         session = NetworkSession(job, model, self._resident, self.rows(rows))
         record = Record(Trial("t", "coarse", "planted", config, seed, budget, points))
         record.evaluations = list(session.run())
+        asleep = self._asleep(session)
         outcome = session.outcome()
-        record.ending = Ending("t", outcome.status, outcome.reason)
+        record.ending = Ending("t", outcome.status, outcome.reason, sparsity=asleep)
         return record
+
+    @torch.no_grad()
+    def _asleep(self, session: NetworkSession) -> float:
+        """Return the share of hidden units that no validation row wakes at the end."""
+        seen: list[torch.Tensor] = []
+        hidden = [part for part in session.module.modules() if isinstance(part, nn.ReLU)]
+        hooks = [
+            part.register_forward_hook(lambda _m, _i, out: seen.append((out > 0).any(0)))
+            for part in hidden
+        ]
+        session.predict(self.rows(ROWS).validation[:256])
+        for hook in hooks:
+            hook.remove()
+        return 1.0 - float(torch.cat(seen).float().mean())
 
     @property
     def _metric(self) -> str:
@@ -269,7 +286,8 @@ def _noisy(draw: Draw) -> tuple[Record, Record | None]:
     optimizer, config = draw.sound()
     config |= {"schedule": "constant", "normalization": "none", "num_units": 64}
     budget, seed = min(20_000, draw.ground.known[optimizer].enough), draw.seed
-    tiny = {**config, "batch_size": draw.choose(1, 2)}
+    # A rate for batches of 64 would kill the units; this one only swings.
+    tiny = _rescaled(optimizer, config, draw.between(0.1, 0.3)) | {"batch_size": draw.choose(2, 4)}
     return draw.ground.train(tiny, budget, seed), draw.ground.train(config, budget, seed)
 
 
@@ -330,8 +348,8 @@ PLANTS: dict[Name, Plant] = {
 def plant(ground: Ground, label: Name, number: int) -> Planted | None:
     """Return a training with a planted cause; None where its cure doesn't help.
 
-    A learning rate that is far too high ends in one of three ways, and which one is an event:
-    a loss that isn't finite, one above four times the start, or neither.
+    A learning rate that is far too high ends in one of four ways, and which one is an event: a
+    loss that isn't finite, one above four times the start, units that nothing wakes, or none of it.
     """
     draw = Draw(ground, np.random.default_rng([number, *map(ord, label + ground.name)]))
     record, cured = PLANTS[label](draw)
@@ -350,7 +368,7 @@ def _gain(scale: Scale, record: Record, cured: Record) -> float:
 def _ended(record: Record) -> Name:
     assert record.ending is not None
     if record.ending.status != "failed":
-        return "lr-high"
+        return "dead" if record.ending.sparsity > ASLEEP else "lr-high"
     losses = [x for e in record.evaluations for x in (e.train_loss, e.validation_loss)]
     finite = all(map(math.isfinite, losses)) and "batch" not in record.ending.reason
     return "diverged" if finite else "exploding"
