@@ -5,7 +5,8 @@ set -euo pipefail
 umask 077
 folder=$(mktemp -d /tmp/sieve-XXXXXX)
 trap 'rm -rf "$folder"' EXIT
-"$@" --temp-dir="$folder" &
+# Ray opens its own folder to everybody; nobody gets through the one around it.
+"$@" --temp-dir="$folder/ray" &
 ray=$!
 # shellcheck disable=SC2329  # called by the trap
 ask() {

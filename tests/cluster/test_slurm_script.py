@@ -28,7 +28,8 @@ STAND_INS = {
         env > "$LOG/environment.$$"
         echo "$*" >> "$LOG/ray"
         last=${*: -1}
-        stat -c %a "${last#--temp-dir=}" >> "$LOG/rights"
+        folder=$(dirname "${last#--temp-dir=}")
+        stat -c "%a $folder" "$folder" >> "$LOG/rights"
         trap 'sleep 0.1; echo "$$" >> "$LOG/ended"; exit 0' TERM
         while :; do sleep 0.05; done
     """,
@@ -172,9 +173,9 @@ def test_nothing_is_left_but_what_is_not_its_own(job: Job, tmp_path: Path) -> No
     finally:
         bystander.kill()
         bystander.wait()
-    folders = [line.split("--temp-dir=")[1] for line in job.lines("ray")]
+    rights, folders = zip(*(line.split() for line in job.lines("rights")), strict=True)
+    assert set(rights) == {"700"}
     assert len(set(folders)) == 2
-    assert job.lines("rights") == ["700", "700"]
     assert not any(Path(folder).exists() for folder in folders)
 
 
