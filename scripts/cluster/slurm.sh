@@ -24,23 +24,33 @@ port=$((20000 + SLURM_JOB_ID % 20000))
 export RAY_AUTH_MODE=token
 RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 export RAY_AUTH_TOKEN
+# When Ray is asked to end the search has ended: nothing is to be drained for half a minute.
+export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
 unset OMP_NUM_THREADS
 
-started=()
 search=
+waiting=
 signalled=
-# Ends what this job has started, by process id: no other Ray of this user.
+# Asks this job's steps to end, and no other Ray of this user; what doesn't end in a minute is
+# killed, which is what srun does with its step when it is asked itself.
 # shellcheck disable=SC2329  # called by the trap
 finish() {
     trap - EXIT TERM INT
-    for process in "${started[@]}"; do kill "$process" 2>/dev/null || true; done
+    scancel --signal=TERM "$SLURM_JOB_ID" || true
+    for _ in {1..300}; do
+        [ -n "$(jobs -rp)" ] || return 0
+        sleep 0.2
+    done
+    # shellcheck disable=SC2046  # each is a number
+    kill $(jobs -rp) 2>/dev/null || true
     wait || true
 }
 # shellcheck disable=SC2329  # called by the trap
 ask() {
-    [ -n "$search" ] || exit 143
     signalled=1
-    kill -TERM "$search" 2>/dev/null || true
+    # shellcheck disable=SC2086  # there may be none yet
+    kill -TERM ${search:-$waiting} 2>/dev/null || true
+    [ -n "$search" ] || exit 143
 }
 trap finish EXIT
 trap ask TERM INT
@@ -51,7 +61,6 @@ ray_on() {
     shift 2
     srun --nodes="$nodes" --ntasks="$nodes" --cpus-per-task="$SLURM_CPUS_PER_TASK" "$which" \
         "$here/ray_node.sh" "$bin/ray" start --block --num-cpus="$SLURM_CPUS_PER_TASK" "$@" &
-    started+=($!)
 }
 
 # This script runs on the job's first machine; it is the head, and runs trials like the others.
@@ -61,8 +70,8 @@ ray_on 1 --nodelist="$head" --head --port="$port" --dashboard-host=127.0.0.1 --d
 others=$((SLURM_JOB_NUM_NODES - 1))
 [ "$others" -eq 0 ] || ray_on "$others" --exclude="$head" --address="$address"
 "$bin/python" "$here/wait_for_nodes.py" "$address" "$SLURM_JOB_NUM_NODES" &
-started+=($!)
-wait $!
+waiting=$!
+wait "$waiting"
 
 "$bin/sieve" "$@" --address "$address" &
 search=$!

@@ -15,22 +15,25 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "scripts" / "cluster").glob("*.sh"))
 SCRIPT = ROOT / "scripts" / "cluster" / "slurm.sh"
 STAND_INS = {
-    # Runs the command as often as asked for and passes signals on, as SLURM's does.
+    # Runs the command as often as asked for; as SLURM's, it has no mercy when it is ended.
     "srun": """
         echo "$*" >> "$LOG/srun"
         while [[ $1 == --* ]]; do [[ $1 == --ntasks=* ]] && n=${1#*=}; shift; done
-        for ((i = 0; i < n; i++)); do "$@" & tasks+=($!); done
-        trap 'kill "${tasks[@]}" 2>/dev/null; wait; exit 143' TERM
+        for ((i = 0; i < n; i++)); do "$@" & tasks+=($!); echo $! >> "$LOG/tasks"; done
+        trap 'kill -KILL "${tasks[@]}" 2>/dev/null; wait; exit 143' TERM
         wait
+    """,
+    "scancel": """
+        [[ $* == "--signal=TERM 12345" ]] && kill $(cat "$LOG/tasks") 2>/dev/null
     """,
     "scontrol": "echo first; echo second",
     "ray": """
+        trap 'sleep 0.1; echo "$$" >> "$LOG/ended"; exit 0' TERM
         env > "$LOG/environment.$$"
         echo "$*" >> "$LOG/ray"
         last=${*: -1}
         folder=$(dirname "${last#--temp-dir=}")
         stat -c "%a $folder" "$folder" >> "$LOG/rights"
-        trap 'sleep 0.1; echo "$$" >> "$LOG/ended"; exit 0' TERM
         while :; do sleep 0.05; done
     """,
     "python": """
@@ -40,8 +43,8 @@ STAND_INS = {
         ${WAIT:-true}
     """,
     "sieve": """
-        echo "$*" >> "$LOG/sieve"
         trap 'sleep 0.1; exit 130' TERM
+        echo "$*" >> "$LOG/sieve"
         for ((i = 0; i < ${STEPS:-1}; i++)); do sleep 0.05; done
         exit 3
     """,
