@@ -267,6 +267,7 @@ class Run:
             slots=self.ray.resources.slots,
             elapsed=self.clock.elapsed(),
             chance=chance_loss(self.data, self.rows.train, self.rows.validation),
+            full_epochs=self.model.full_epochs,
         )
 
     # ------------------------------------------------------------------ the search

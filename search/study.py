@@ -107,7 +107,7 @@ class BudgetSection(_Section):
 
     Attributes:
         full_epochs: Passes over all training rows in a full run; None: what the time budget
-            allows, up to 50 (more on small data).
+            allows, up to the model's own number or 50 (more on small data).
         reduction_factor: Each rung is this many times the one below; the best 1/factor go on.
         num_rungs: From the shortest to the full run; coarse uses all but the last.
         num_brackets: Brackets of successive halving, side by side: the second begins to compare
