@@ -94,6 +94,7 @@ def table(tmp_path: Path) -> Callable[..., str]:
         (["--model", "models.mpl"], ["models.mpl"]),
         (["--model", "nowhere.py"], ["nowhere.py"]),
         (["--modle", "models.mlp"], ["--modle"]),
+        (["--model", "models.xgb"], ["models.xgb is for tables; for images take models.cnn"]),
         (["study.yaml"], ["study.yaml"]),
     ],
 )
