@@ -8,7 +8,7 @@ from typing import Any
 
 from search.errors import StudyError
 from search.speed import Speed, SpeedLimit
-from search.study import Study
+from search.study import CoarseSection, FineSection, Study
 
 MIN_SAMPLES = 20_000
 """A full run is at least this long (where the data are few, that is many passes)."""
@@ -191,8 +191,8 @@ def make_plan(
     """Divide the budget of a run between its phases.
 
     Without a time budget the full run has ``full_epochs`` passes, and coarse and fine
-    have as many trials as the study says (54 and 18). With one, the full run is what lets all
-    confirmation runs fit in their share of the time that is left.
+    have as many trials as the study says (54 and 18; a grid all its points). With one, the full
+    run is what lets all confirmation runs fit in their share of the time that is left.
 
     Args:
         study: The study.
@@ -228,8 +228,8 @@ def make_plan(
         fine_rows=_rows(num_rows, 1.0, FINE_PASSES),
         coarse_ends_at=elapsed + START_SECONDS + study.coarse.share * available,
         time_budget_s=study.time_budget or math.inf,
-        coarse_trials=study.coarse.num_trials or (None if by_time else 54),
-        fine_trials=study.fine.num_trials or (None if by_time else 18),
+        coarse_trials=_num_trials(study.coarse, None if by_time else 54),
+        fine_trials=_num_trials(study.fine, None if by_time else 18),
         max_run_seconds=MAX_COST_RATIO * _run_seconds(study, available, slots),
         proof_s=study.confirm.share * available,
         longest=_longest(study, ladder, num_rows, epochs),
@@ -237,6 +237,10 @@ def make_plan(
         chance=chance,
         full_epochs=epochs,
     )
+
+
+def _num_trials(section: CoarseSection | FineSection, usual: int | None) -> int | None:
+    return section.num_trials or (None if section.searcher == "grid" else usual)
 
 
 def _full_samples(study: Study, num_rows: int, epochs: float) -> int:

@@ -134,6 +134,12 @@ def test_a_model_says_how_long_its_full_run_is_where_the_study_does_not() -> Non
     assert full({"budget": {"full_epochs": 2.5}}) == 2700
 
 
+def test_a_grid_has_all_its_points_where_no_number_is_given() -> None:
+    values = {"coarse": {"searcher": "grid"}, "fine": {"searcher": "grid", "num_trials": 7}}
+    plan = make_plan(resolve_study(values), num_rows=1000, speed=FAST, slots=4, elapsed=0.0)
+    assert (plan.coarse_trials, plan.fine_trials) == (None, 7)
+
+
 @given(
     st.floats(60, 1e5),
     st.floats(1e3, 1e6),
