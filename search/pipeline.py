@@ -60,6 +60,7 @@ from search.strategy.budget import Plan, make_plan
 from search.strategy.change import Change
 from search.strategy.deadline import Deadline
 from search.strategy.fine import FinePhase
+from search.strategy.grid import GridPhase, check_grids
 from search.strategy.method import Method
 from search.strategy.narrow import summarise
 from search.strategy.phase import PhaseStrategy
@@ -223,6 +224,7 @@ class Run:
         self.model: ModelModule = load_model(self.study.model)
         spec = self.data.spec
         self.space = apply_overrides(self.model.space(spec), self.study.space)
+        check_grids(self.study, self.space)
         self.defaults = self.model.defaults(spec)
         look = self.rows.search(64)
         data = Resident(self.data, "cpu")
@@ -279,6 +281,7 @@ class Run:
             slots=self.ray.resources.slots,
             elapsed=self.clock.elapsed(),
             chance=chance_loss(self.data, self.rows.train, self.rows.validation),
+            full_epochs=self.model.full_epochs,
         )
 
     # ------------------------------------------------------------------ the search
@@ -351,6 +354,8 @@ class Run:
         if isinstance(strategy, FinePhase) and strategy.living.changes:
             changes = [*read_changes(self.dir, 1), *strategy.living.changes]
             write_space(self.dir, 2, strategy.living.focus, changes)
+        if isinstance(strategy, GridPhase) and (rest := strategy.describe_rest()):
+            self._say(phase, "grid", rest)
         write_tables(self.dir, strategy.history, phase, self.plan)
         if said := describe_verdicts(judge_all(strategy.history, self.plan.chance).values()):
             self._say(phase, "verdicts", f"curves: {said}")

@@ -87,6 +87,7 @@ class Rehearsal:
             speed=self._speed,
             slots=circumstances.workers or int(self._plan["slots"]),
             elapsed=0.0,
+            full_epochs=self._plan.get("full_epochs"),
         )
         world = Faulty(
             self._world,

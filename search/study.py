@@ -107,7 +107,7 @@ class BudgetSection(_Section):
 
     Attributes:
         full_epochs: Passes over all training rows in a full run; None: what the time budget
-            allows, up to 50 (more on small data).
+            allows, up to the model's own number or 50 (more on small data).
         reduction_factor: Each rung is this many times the one below; the best 1/factor go on.
         num_rungs: From the shortest to the full run; coarse uses all but the last.
         num_brackets: Brackets of successive halving, side by side: the second begins to compare
@@ -127,10 +127,13 @@ class CoarseSection(_Section):
     Attributes:
         num_trials: Trials to start; None: as many as fit the share of the time budget.
         share: Of the time budget.
+        searcher: Who proposes: ``sobol``, random points that spread evenly, or ``grid``, every
+            combination of a few values, for at most three searched dimensions.
     """
 
     num_trials: Annotated[int, Field(ge=1)] | None = None
     share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    searcher: Literal["sobol", "grid"] = "sobol"
 
 
 class NarrowSection(_Section):
@@ -150,14 +153,15 @@ class FineSection(_Section):
 
     Attributes:
         num_trials: Trials to start; None: as many as fit before the time that confirm needs.
-        searcher: Who proposes: ``gp``, a Gaussian process over configuration and fidelity, or
-            ``tpe``, HyperOpt's.
+        searcher: Who proposes: ``gp``, a Gaussian process over configuration and fidelity,
+            ``tpe``, HyperOpt's, or ``grid``, every combination of a few values of what was
+            narrowed to.
         order: ``together`` searches all dimensions at once; ``by-group`` one group after the
             other, the most important first, the others held at the best known values.
     """
 
     num_trials: Annotated[int, Field(ge=1)] | None = None
-    searcher: Literal["gp", "tpe"] = "gp"
+    searcher: Literal["gp", "tpe", "grid"] = "gp"
     order: Literal["together", "by-group"] = "together"
 
 
@@ -204,6 +208,8 @@ class Study(_Section):
             to ASHA and the searcher.
         space: Dimension to ``{low, high}``, ``{values}`` or ``{value}`` that replace the
             model's own.
+        grid_points: Values of a number on a grid: equally spaced on its scale, both ends among
+            them, all where a whole number has no more. Of a choice a grid has all values.
     """
 
     data: Annotated[
@@ -215,6 +221,7 @@ class Study(_Section):
     seed: Annotated[int, Field(ge=0)] = 0
     verdicts: bool = True
     space: dict[str, dict[str, Any]] = {}
+    grid_points: Annotated[int, Field(ge=2, le=50)] = 5
     checks: ChecksSection = ChecksSection()
     resources: ResourcesSection = ResourcesSection()
     budget: BudgetSection = BudgetSection()
@@ -260,6 +267,11 @@ def resolve_study(values: dict[str, Any]) -> Study:
         raise StudyError(
             f"study key 'budget.num_brackets' = {brackets}: coarse compares at {rungs - 1} rungs "
             "and each bracket begins at another one; give fewer brackets, or more budget.num_rungs"
+        )
+    if (study.fine.searcher, study.fine.order) == ("grid", "by-group"):
+        raise StudyError(
+            "study keys 'fine.searcher' = 'grid' and 'fine.order' = 'by-group': a grid varies all "
+            "its dimensions together; take another searcher, or order together"
         )
     return study
 

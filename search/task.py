@@ -7,7 +7,10 @@ A model module is a plain Python module, found by import path (``models.mlp``) o
 * ``defaults(spec) -> list[dict]``: published configurations, each with a ``source`` key
   beside the configuration's own,
 * ``build(config, spec) -> torch.nn.Module`` for the bundled training loop, **or**
-  ``train(config, data, budget, *, seed, state=None)``, a generator of ``(metrics, state)``.
+  ``train(config, data, budget, *, seed, state=None)``, a generator of ``(metrics, state)``,
+
+and may say with a number ``FULL_EPOCHS`` how many passes over the training rows a full training
+has where time allows; 50 without.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from search.errors import ModelError
 from search.space import Config, Space
+from search.space.values import is_number
 
 if TYPE_CHECKING:
     from torch import nn
@@ -131,6 +135,11 @@ class ModelModule:
         return getattr(self.module, "build", None)
 
     @property
+    def full_epochs(self) -> float | None:
+        """Passes of a full training where time allows; None where the module doesn't say."""
+        return getattr(self.module, "FULL_EPOCHS", None)
+
+    @property
     def train(self) -> Callable[..., Iterator[tuple[dict[str, float], Any]]] | None:
         """The module's own training generator, if it has one."""
         return getattr(self.module, "train", None)
@@ -167,7 +176,7 @@ def load_model(path: str) -> ModelModule:
 
     Raises:
         ModelError: It can't be imported, or lacks ``space``, ``defaults``, or both of
-            ``build`` and ``train``.
+            ``build`` and ``train``, or its ``FULL_EPOCHS`` is no number above 0.
     """
     is_file = path.endswith(".py")
     module = _load_file(Path(path)) if is_file else _load_import(path)
@@ -176,6 +185,9 @@ def load_model(path: str) -> ModelModule:
             raise ModelError(f"model {path} has no function '{name}'; see README, 'Your own model'")
     if not any(callable(getattr(module, name, None)) for name in ("build", "train")):
         raise ModelError(f"model {path} has neither 'build' nor 'train'; it must have one of them")
+    epochs = getattr(module, "FULL_EPOCHS", 1)
+    if not (is_number(epochs) and epochs > 0):
+        raise ModelError(f"model {path}: FULL_EPOCHS = {epochs!r}; it must be a number above 0")
     return ModelModule(str(Path(path).resolve()) if is_file else path, module)
 
 

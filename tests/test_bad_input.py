@@ -94,6 +94,12 @@ def table(tmp_path: Path) -> Callable[..., str]:
         (["--model", "models.mpl"], ["models.mpl"]),
         (["--model", "nowhere.py"], ["nowhere.py"]),
         (["--modle", "models.mlp"], ["--modle"]),
+        (["--model", "models.xgb"], ["models.xgb is for tables; for images take models.cnn"]),
+        (
+            ["--data", "sklearn:wine", "--model", "models.xgb", "--set", "fine.searcher=grid"],
+            ["fine.searcher", "at most 3 searched dimensions, and here are 10 (learning_rate, "],
+        ),
+        (["--set", "coarse.searcher=gird"], ["coarse.searcher", "'grid'"]),
         (["study.yaml"], ["study.yaml"]),
     ],
 )

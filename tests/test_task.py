@@ -113,6 +113,8 @@ def test_a_module_that_a_model_needs_is_named_not_the_model(
         (GOOD.replace("def defaults", "def default"), "has no function 'defaults'"),
         (GOOD.replace("def build", "def make"), "neither 'build' nor 'train'"),
         (GOOD + "\nspace = 5", "has no function 'space'"),
+        (GOOD + "\nFULL_EPOCHS = 0", "FULL_EPOCHS = 0; it must be a number above 0"),
+        (GOOD + "\nFULL_EPOCHS = 'many'", "FULL_EPOCHS = 'many'; it must be a number above 0"),
     ],
 )
 def test_a_module_that_breaks_its_contract_is_refused_in_one_line(
@@ -123,6 +125,11 @@ def test_a_module_that_breaks_its_contract_is_refused_in_one_line(
         with pytest.raises(ModelError, match=words) as error:
             load_model(path)
         assert "\n" not in str(error.value)
+
+
+def test_a_model_may_say_how_long_a_full_training_is(write) -> None:
+    assert load_model(write(GOOD + "\nFULL_EPOCHS = 2.5", "long_model.py")).full_epochs == 2.5
+    assert load_model(write(GOOD, "plain_model.py")).full_epochs is None
 
 
 def test_a_model_that_was_mended_is_loaded_anew(write) -> None:

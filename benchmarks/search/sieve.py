@@ -141,6 +141,8 @@ def search(
         if record.ending is not None and record.ending.reason == TIME_UP
     }
     recorder.trace.cpu_seconds = time.process_time() - began
+    assert isinstance(coarse, CoarsePhase)
+    assert isinstance(fine, FinePhase)
     return Found(recorder.trace, coarse, fine)
 
 

@@ -18,7 +18,10 @@ from search.trials import Record
 MIN_VOICES = 3
 AGREED = 0.5
 """More than this share of the survivors must say the same."""
-REGULARISATION = ("weight_decay", "dropout", "l1", "input_noise")
+REGULARISATION = (
+    *("weight_decay", "dropout", "l1", "input_noise"),
+    *("reg_lambda", "reg_alpha", "gamma"),
+)
 CAPACITY_GROUP = 2
 
 

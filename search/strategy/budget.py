@@ -8,7 +8,7 @@ from typing import Any
 
 from search.errors import StudyError
 from search.speed import Speed, SpeedLimit
-from search.study import Study
+from search.study import CoarseSection, FineSection, Study
 
 MIN_SAMPLES = 20_000
 """A full run is at least this long (where the data are few, that is many passes)."""
@@ -118,6 +118,7 @@ class Plan:
         longest: Training samples that a confirmation run may be lengthened to.
         slots: Trials at a time.
         chance: Loss of the best prediction that ignores the inputs; None where it isn't known.
+        full_epochs: Passes over all rows that a full run has where time allows.
     """
 
     ladder: Ladder
@@ -132,6 +133,7 @@ class Plan:
     longest: int
     slots: int
     chance: float | None = None
+    full_epochs: float = DEFAULT_EPOCHS
 
     @property
     def most_proof_s(self) -> float:
@@ -184,12 +186,13 @@ def make_plan(
     slots: int,
     elapsed: float,
     chance: float | None = None,
+    full_epochs: float | None = None,
 ) -> Plan:
     """Divide the budget of a run between its phases.
 
-    Without a time budget the full run has ``full_epochs`` (50) passes, and coarse and fine
-    have as many trials as the study says (54 and 18). With one, the full run is what lets all
-    confirmation runs fit in their share of the time that is left.
+    Without a time budget the full run has ``full_epochs`` passes, and coarse and fine
+    have as many trials as the study says (54 and 18; a grid all its points). With one, the full
+    run is what lets all confirmation runs fit in their share of the time that is left.
 
     Args:
         study: The study.
@@ -198,12 +201,14 @@ def make_plan(
         slots: Trials at a time.
         elapsed: Seconds of run time used up already.
         chance: Loss of the best prediction that ignores the inputs.
+        full_epochs: Passes of a full run, where the study doesn't say; None: 50.
 
     Raises:
         StudyError: The time budget is too small for one trial.
     """
     factor, num_rungs = study.budget.reduction_factor, study.budget.num_rungs
-    wanted = _full_samples(study, num_rows)
+    epochs = study.budget.full_epochs or full_epochs or DEFAULT_EPOCHS
+    wanted = _full_samples(study, num_rows, epochs)
     available = math.inf
     if study.time_budget is not None:
         assert speed is not None
@@ -223,26 +228,31 @@ def make_plan(
         fine_rows=_rows(num_rows, 1.0, FINE_PASSES),
         coarse_ends_at=elapsed + START_SECONDS + study.coarse.share * available,
         time_budget_s=study.time_budget or math.inf,
-        coarse_trials=study.coarse.num_trials or (None if by_time else 54),
-        fine_trials=study.fine.num_trials or (None if by_time else 18),
+        coarse_trials=_num_trials(study.coarse, None if by_time else 54),
+        fine_trials=_num_trials(study.fine, None if by_time else 18),
         max_run_seconds=MAX_COST_RATIO * _run_seconds(study, available, slots),
         proof_s=study.confirm.share * available,
-        longest=_longest(study, ladder, num_rows),
+        longest=_longest(study, ladder, num_rows, epochs),
         slots=slots,
         chance=chance,
+        full_epochs=epochs,
     )
 
 
-def _full_samples(study: Study, num_rows: int) -> int:
-    if study.budget.full_epochs is not None:
-        return max(1, round(study.budget.full_epochs * num_rows))
-    return max(round(DEFAULT_EPOCHS * num_rows), MIN_SAMPLES)
+def _num_trials(section: CoarseSection | FineSection, usual: int | None) -> int | None:
+    return section.num_trials or (None if section.searcher == "grid" else usual)
 
 
-def _longest(study: Study, ladder: Ladder, num_rows: int) -> int:
+def _full_samples(study: Study, num_rows: int, epochs: float) -> int:
+    samples = max(1, round(epochs * num_rows))
+    return samples if study.budget.full_epochs is not None else max(samples, MIN_SAMPLES)
+
+
+def _longest(study: Study, ladder: Ladder, num_rows: int, epochs: float) -> int:
     if study.time_budget is None or study.budget.full_epochs is not None:
         return ladder.full
-    return max(ladder.full, min(ladder.factor * ladder.full, _full_samples(study, num_rows)))
+    wanted = _full_samples(study, num_rows, epochs)
+    return max(ladder.full, min(ladder.factor * ladder.full, wanted))
 
 
 def _run_seconds(study: Study, available: float, slots: int) -> float:

@@ -18,6 +18,11 @@ from search.task import Default
 _BLOCK = 8  # log2 of the number of points drawn at a time
 
 
+def default_proposals(space: Space, defaults: Sequence[Default]) -> list[Proposal]:
+    """Return the published configurations that lie in the space, which coarse tries first."""
+    return [(d.config, f"default:{d.source}") for d in defaults if space.contains(d.config)]
+
+
 class CoarsePhase(SearchPhase):
     """Wide and short.
 
@@ -49,7 +54,7 @@ class CoarsePhase(SearchPhase):
             space,
             ladder,
             ladder.coarse,
-            [(d.config, f"default:{d.source}") for d in defaults if space.contains(d.config)],
+            default_proposals(space, defaults),
             num_trials=num_trials,
             seed=seed,
             max_run_seconds=max_run_seconds,

@@ -13,12 +13,14 @@ from search.space import Space
 from search.strategy.advice import advise, agreement
 from search.strategy.budget import Ladder, Plan
 from search.strategy.change import Change
-from search.strategy.coarse import CoarsePhase
+from search.strategy.coarse import CoarsePhase, default_proposals
 from search.strategy.confirm import ConfirmPhase, choose_candidates
 from search.strategy.fine import FinePhase, first_proposals
+from search.strategy.grid import GridPhase
 from search.strategy.groups import Group, groups_by_importance
 from search.strategy.narrow import gather_evidence, narrow, widened
 from search.strategy.proof import ProofPlan
+from search.strategy.search_phase import SearchPhase
 from search.strategy.watch import Watch
 from search.study import Study
 from search.task import Default
@@ -80,8 +82,22 @@ class Method:
             chance=plan.chance if study.verdicts else None,
         )
 
-    def coarse(self) -> CoarsePhase:
-        """Wide and short: the defaults and Sobol points under ASHA."""
+    def coarse(self) -> SearchPhase:
+        """Wide and short: the defaults, and Sobol points or a grid, under ASHA."""
+        if self.study.coarse.searcher == "grid":
+            return GridPhase(
+                "coarse",
+                self.space,
+                self.ladder,
+                self.ladder.coarse,
+                default_proposals(self.space, self.defaults),
+                num_points=self.study.grid_points,
+                num_trials=self.coarse_trials,
+                seed=self.study.seed,
+                max_run_seconds=self.max_run_seconds,
+                num_brackets=self.study.budget.num_brackets,
+                watch=Watch(self.chance),
+            )
         return CoarsePhase(
             self.space,
             self.defaults,
@@ -110,8 +126,22 @@ class Method:
         focus, moved = advise(focus, agreement(evidence.survivors, self.chance))
         return Narrowed(focus, [*changes, *moved])
 
-    def fine(self, focus: Space, coarse: History) -> FinePhase:
-        """Narrow and long: the survivors again, then a model's proposals, under ASHA."""
+    def fine(self, focus: Space, coarse: History) -> SearchPhase:
+        """Narrow and long: the survivors again, then a model's proposals or a grid, under ASHA."""
+        if self.study.fine.searcher == "grid":
+            return GridPhase(
+                "fine",
+                focus,
+                self.ladder,
+                self.ladder.fine,
+                first_proposals(coarse, self.ladder),
+                num_points=self.study.grid_points,
+                num_trials=self.fine_trials,
+                seed=self.study.seed + 1,
+                max_run_seconds=self.max_run_seconds,
+                num_brackets=self.study.budget.num_brackets,
+                watch=Watch.after(self.chance, coarse),
+            )
         return FinePhase(
             widened(self.space, focus),
             focus,

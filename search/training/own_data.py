@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,11 +58,13 @@ class TrainingData:
         spec: Shapes and task.
         train: The training rows.
         validation: The validation rows.
+        seconds: Spent in :meth:`evaluate`.
     """
 
     spec: Spec
     train: Part
     validation: Part
+    seconds: float = field(default=0.0, kw_only=True)
     _probe: Part = field(repr=False)
     _test: Part | None = field(repr=False)
     _job: Job = field(repr=False)
@@ -81,12 +84,14 @@ class TrainingData:
         Raises:
             ModelError: ``predict`` returns another shape.
         """
+        started = time.perf_counter()
         metrics: dict[str, float] = {"samples_seen": samples_seen, "learning_rate": math.nan}
         parts = {"train": self._probe, "validation": self.validation}
         for name, part in parts.items():
             metrics[f"{name}_loss"], metrics[f"{name}_metric"] = self._score(predict, part, name)
         if self._test is not None and metrics["validation_loss"] < self._best:
             metrics["test_loss"], metrics["test_metric"] = self._score(predict, self._test, "test")
+        self.seconds += time.perf_counter() - started
         return metrics
 
     def beaten_by(self, validation_loss: float) -> None:

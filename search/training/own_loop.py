@@ -123,6 +123,7 @@ class OwnLoopSession:
             validation_metric=float(metrics["validation_metric"]),
             learning_rate=float(metrics.get("learning_rate", math.nan)),
             seconds=self._seconds,
+            eval_seconds=self._data.seconds,
         )
 
     def _judge(self, evaluation: Evaluation, metrics: dict[str, float]) -> None:
@@ -162,14 +163,15 @@ class OwnLoopSession:
         return self._ended is not None
 
     def vitals(self) -> Vitals:
-        """Return what it has cost so far; its evaluations count as training."""
-        return Vitals(train_seconds=self._seconds)
+        """Return what it has cost so far."""
+        spent = self._data.seconds
+        return Vitals(train_seconds=self._seconds - spent, eval_seconds=spent)
 
     def state(self) -> dict[str, Any]:
         """Return all that a later session needs; the loop's own part must be picklable."""
         return {
             "own": self._state,
-            "seconds": self._seconds,
+            "seconds": (self._seconds, self._data.seconds),
             "test": self._test,
             "outputs": self._best_outputs,
             "rules": self._rules.to_json(),
@@ -179,7 +181,7 @@ class OwnLoopSession:
 
     def _load(self, state: dict[str, Any]) -> None:
         self._state = state["own"]
-        self._seconds = state["seconds"]
+        self._seconds, self._data.seconds = state["seconds"]
         self._test = state["test"]
         self._best_outputs = state["outputs"]
         self._rules = StoppingRules(**state["rules"])

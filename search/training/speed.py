@@ -28,7 +28,8 @@ def measure_speed(
 ) -> Speed:
     """Train a configuration for a moment and time it.
 
-    The stretch to the first evaluation warms up and isn't counted.
+    The stretch to the first evaluation warms up and isn't counted. Without batches, as in boosting,
+    a step is a pass over the rows.
 
     Args:
         model: The model module.
@@ -39,7 +40,8 @@ def measure_speed(
         metric: The study's metric.
         seconds: About how long to measure.
     """
-    stretch = _STEPS * int(config.get("batch_size", 64))
+    whole = len(rows.train) if model.train is not None else 64
+    stretch = _STEPS * int(config.get("batch_size", whole))
     points = tuple(stretch * number for number in range(1, _MAX_POINTS + 1))
     job = Job("speed", config, spec, 0, points[-1], points, metric, early_stopping=False)
     session = open_session(job, model, data, rows)

@@ -122,6 +122,24 @@ def test_full_epochs_are_what_the_user_says() -> None:
     assert plan.coarse_trials == 7
 
 
+def test_a_model_says_how_long_its_full_run_is_where_the_study_does_not() -> None:
+    def full(values: dict[str, object], epochs: float | None = 400.0) -> int:
+        study = resolve_study(values)
+        plan = make_plan(study, num_rows=1080, speed=FAST, slots=4, elapsed=0.0, full_epochs=epochs)
+        assert plan.full_epochs == (study.budget.full_epochs or epochs or 50)
+        return plan.ladder.full
+
+    assert full({}) == 400 * 1080
+    assert full({}, None) == 50 * 1080
+    assert full({"budget": {"full_epochs": 2.5}}) == 2700
+
+
+def test_a_grid_has_all_its_points_where_no_number_is_given() -> None:
+    values = {"coarse": {"searcher": "grid"}, "fine": {"searcher": "grid", "num_trials": 7}}
+    plan = make_plan(resolve_study(values), num_rows=1000, speed=FAST, slots=4, elapsed=0.0)
+    assert (plan.coarse_trials, plan.fine_trials) == (None, 7)
+
+
 @given(
     st.floats(60, 1e5),
     st.floats(1e3, 1e6),

@@ -3,9 +3,11 @@ from collections.abc import Callable
 import pytest
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, Step, evaluation, through_json
 
+from search.space import apply_overrides
 from search.strategy.coarse import CoarsePhase
 from search.strategy.confirm import ConfirmPhase, choose_candidates
 from search.strategy.fine import FinePhase, first_proposals
+from search.strategy.grid import GridPhase
 from search.strategy.phase import PhaseStrategy, trial_seed
 from search.strategy.ranking import rank_records
 from search.trials import Ending, Evaluation, History, Pause, Promotion, Trial
@@ -32,8 +34,17 @@ def confirm_phase(coarse: History) -> ConfirmPhase:
     return ConfirmPhase(candidates, LADDER, num_seeds=3, seed=3)
 
 
+def grid_phase() -> GridPhase:
+    space = apply_overrides(SPACE, {"num_layers": {"value": 1}, "batch_size": {"value": 64}})
+    given = [(default.config, "default:a paper") for default in DEFAULTS]
+    return GridPhase(
+        "coarse", space, LADDER, LADDER.coarse, given, num_points=6, num_trials=None, seed=3
+    )
+
+
 PHASES: dict[str, Callable[[History], PhaseStrategy]] = {
     "coarse": lambda _: coarse_phase(),
+    "grid": lambda _: grid_phase(),
     "fine": fine_phase,
     "confirm": confirm_phase,
 }

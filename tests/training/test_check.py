@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from trainings import CNN, MLP, Small, images, regression, table
+from trainings import CNN, MLP, Small, images, regression, table, two_classes
 
 from search.errors import ModelError, SieveError
 from search.task import ModelModule, load_model
@@ -10,6 +10,7 @@ from search.training.check import Check, check_model, check_model_on, look_at_ne
 from search.training.scoring import resolve_metric
 
 BOOSTING = load_model(str(Path(__file__).with_name("own_boosting.py")))
+XGB = load_model("models.xgb")
 PARTS = ["space", "defaults", "shapes", "determinism", "resume"]
 
 SPACE = """
@@ -74,8 +75,18 @@ def failed(checks: dict[str, Check]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("model", "make_small"),
-    [(MLP, table), (MLP, regression), (MLP, images), (CNN, images), (BOOSTING, table)],
-    ids=["mlp-table", "mlp-regression", "mlp-images", "cnn-images", "own-table"],
+    [
+        *((MLP, each) for each in (table, regression, images)),
+        (CNN, images),
+        *((XGB, each) for each in (table, two_classes, regression)),
+        (BOOSTING, table),
+    ],
+    ids=[
+        *(f"mlp-{name}" for name in ("table", "regression", "images")),
+        "cnn-images",
+        *(f"xgb-{name}" for name in ("table", "two", "regression")),
+        "own-table",
+    ],
 )
 def test_the_bundled_models_keep_their_contract(model: ModelModule, make_small) -> None:
     checks = check(model, make_small())

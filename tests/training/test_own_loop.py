@@ -224,4 +224,19 @@ def test_its_speed_is_measured() -> None:
         BOOSTING, CONFIG, small.spec, small.data, small.rows, metric="accuracy", seconds=0.01
     )
     assert speed.samples_per_second > 0
-    assert speed.eval_seconds == 0  # its evaluations count as training
+    assert speed.eval_seconds > 0
+
+
+def test_its_evaluations_are_timed_apart(tmp_path: Path) -> None:
+    small = table()
+    job = boosting_job(small)
+    session, paths = trained_with_saves(job, BOOSTING, small, tmp_path)
+    spent = [each.eval_seconds for each in session.evaluations]
+    assert spent == sorted(spent)
+    assert all(each.eval_seconds < each.seconds for each in session.evaluations)
+    vitals = session.vitals()
+    assert vitals.eval_seconds == spent[-1]
+    last = session.evaluations[-1].seconds
+    assert vitals.train_seconds + vitals.eval_seconds == pytest.approx(last)
+    again = resumed(paths[1], job, BOOSTING, small)
+    assert again.vitals().eval_seconds == spent[1]

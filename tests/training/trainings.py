@@ -75,6 +75,12 @@ def images() -> Small:
 
 
 @cache
+def two_classes() -> Small:
+    """Benign or malign, from thirty numbers."""
+    return _small("sklearn:breast_cancer")
+
+
+@cache
 def regression() -> Small:
     """A target with a standard deviation of about 77."""
     return _small("sklearn:diabetes")
