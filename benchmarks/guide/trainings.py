@@ -39,10 +39,10 @@ DATA = {
     "digits": "label",
     "california_housing": "target",
 }
-ROWS, FEW_ROWS, VALIDATION_ROWS, PROBE_ROWS = 2_000, 500, 1_000, 500
+ROWS, FEW_ROWS, MANY_ROWS, VALIDATION_ROWS, PROBE_ROWS = 2_000, 500, 8_000, 1_000, 500
 NUM_EVALUATIONS = 24
 LONGEST = 60 * ROWS
-LONGER = 5 * LONGEST
+LONGER = 10 * LONGEST
 """No training takes more samples than these."""
 ASLEEP = 0.5
 """A training ended with dead units where no validation row wakes more than this share."""
@@ -294,14 +294,15 @@ def _noisy(draw: Draw) -> tuple[Record, Record | None]:
 def _overfitting(draw: Draw) -> tuple[Record, Record | None]:
     _, config = draw.sound()
     config |= {"num_units": 256, "schedule": "constant"}
-    budget = int(FEW_ROWS * draw.between(60, 150))
-    return draw.ground.train(config, budget, draw.seed, rows=FEW_ROWS), None
+    budget, seed = int(FEW_ROWS * draw.between(60, 150)), draw.seed
+    few = draw.ground.train(config, budget, seed, rows=FEW_ROWS)
+    return few, draw.ground.train(config, budget, seed, rows=ROWS)
 
 
 def _underfitting(draw: Draw) -> tuple[Record, Record | None]:
     optimizer, config = draw.sound()
     config |= {"normalization": "none", "num_layers": 1}
-    budget, seed = draw.ground.known[optimizer].enough * 2, draw.seed
+    budget, seed = draw.ground.known[optimizer].enough * 4, draw.seed
     small = {**config, "num_units": draw.choose(1, 2, 3)}
     return draw.ground.train(small, budget, seed), draw.ground.train(config, budget, seed)
 
@@ -310,16 +311,17 @@ def _still_improving(draw: Draw) -> tuple[Record, Record | None]:
     optimizer, config = draw.sound()
     config |= {"schedule": "constant"}
     enough, seed = draw.ground.known[optimizer].enough, draw.seed
-    short = int(enough * draw.between(0.05, 0.2))
+    short = int(enough * draw.between(0.03, 0.12))
     return draw.ground.train(config, short, seed), draw.ground.train(config, enough, seed)
 
 
 def _too_long(draw: Draw) -> tuple[Record, Record | None]:
     optimizer, config = draw.sound()
-    config |= {"dropout": 0.5, "weight_decay": 1e-3, "num_units": 64, "num_layers": 1}
+    config |= {"dropout": 0.3, "weight_decay": 1e-3, "num_units": 64, "num_layers": 1}
     config |= {"schedule": draw.choose("constant", "step"), "schedule_decay": 0.1}
-    budget = min(LONGER, int(draw.ground.known[optimizer].enough * draw.between(8, 16)))
-    return draw.ground.train(config, budget, draw.seed), None
+    config |= {"batch_size": 256}
+    budget = min(LONGER, int(draw.ground.known[optimizer].enough * draw.between(20, 40)))
+    return draw.ground.train(config, budget, draw.seed, rows=MANY_ROWS), None
 
 
 def _dead(draw: Draw) -> tuple[Record, Record | None]:
@@ -333,7 +335,7 @@ def _dead(draw: Draw) -> tuple[Record, Record | None]:
 PLANTS: dict[Name, Plant] = {
     "healthy": _healthy,
     "lr-too-low": _lr_too_low,
-    "lr-high": _lr_up((0.9, 1.8)),
+    "lr-high": _lr_up((0.5, 1.3)),
     "diverged": _lr_up((1.5, 3.0)),
     "exploding": _lr_up((2.5, 4.5)),
     "noisy": _noisy,
@@ -348,27 +350,29 @@ PLANTS: dict[Name, Plant] = {
 def plant(ground: Ground, label: Name, number: int) -> Planted | None:
     """Return a training with a planted cause; None where its cure doesn't help.
 
-    A learning rate that is far too high ends in one of four ways, and which one is an event: a
-    loss that isn't finite, one above four times the start, units that nothing wakes, or none of it.
+    A learning rate that is far too high for its batches ends in one of four ways, and which one is
+    an event: a loss that isn't finite, one above four times the start, units that nothing wakes, or
+    none of it.
     """
     draw = Draw(ground, np.random.default_rng([number, *map(ord, label + ground.name)]))
     record, cured = PLANTS[label](draw)
     if cured is not None and _gain(ground.scale, record, cured) < HELPS:
         return None
-    if label in ("lr-high", "diverged", "exploding"):
-        label = _ended(record)
+    if label in ("lr-high", "diverged", "exploding", "noisy"):
+        label = _ended(record, otherwise="noisy" if label == "noisy" else "lr-high")
     return Planted(record, ground.scale, label, ground.name)
 
 
 def _gain(scale: Scale, record: Record, cured: Record) -> float:
-    worst = scale.chance + 1.0 if math.isinf(record.loss) else record.loss
+    last = record.evaluations[-1].validation_loss
+    worst = last if math.isfinite(last) else scale.chance + 1.0
     return (worst - cured.loss) / (scale.chance - scale.best)
 
 
-def _ended(record: Record) -> Name:
+def _ended(record: Record, *, otherwise: Name) -> Name:
     assert record.ending is not None
     if record.ending.status != "failed":
-        return "dead" if record.ending.sparsity > ASLEEP else "lr-high"
+        return "dead" if record.ending.sparsity > ASLEEP else otherwise
     losses = [x for e in record.evaluations for x in (e.train_loss, e.validation_loss)]
     finite = all(map(math.isfinite, losses)) and "batch" not in record.ending.reason
     return "diverged" if finite else "exploding"

@@ -38,15 +38,18 @@ Name = Literal[
 MIN_EVALUATIONS = 5
 """With fewer a curve has no shape, and only what has gone wrong for good is said."""
 LARGE_GRADIENT = 1e4
-FAR_ABOVE_CHANCE = -1.0
+RISEN = 1.5
+"""Times the training loss at the first evaluation, and worse than chance."""
 DEAD = 0.5
 """Share of the hidden units; over so many of the last evaluations …"""
 DEAD_EVALUATIONS = 3
+DEAD_BATCH = 16
+"""In smaller batches many units have no gradient and live."""
 POOR = 0.85
 """A training that ends below this, on the scale of the best one, is poor …"""
 BARELY_LEARNT = 0.3
 """… and below this it has hardly learnt."""
-SLOW_UPDATE = 3e-4
+SLOW_UPDATE = 6e-4
 """A step that changes weights by a smaller share is a timid one …"""
 FAST_UPDATE = 2e-2
 """… and by a larger share a wild one."""
@@ -253,6 +256,8 @@ def describe(verdicts: Iterable[Verdict]) -> str:
 
 def _exploding(record: Record) -> Verdict | None:
     lower = "lower the learning rate, or clip gradients"
+    if _has_failed(record, "x the initial"):
+        return None
     for each in record.evaluations:
         norm = each.probes.gradient_norm if each.probes is not None else 0.0
         if not math.isfinite(each.train_loss) or not math.isfinite(each.validation_loss):
@@ -260,24 +265,28 @@ def _exploding(record: Record) -> Verdict | None:
         if norm > LARGE_GRADIENT or math.isinf(norm):
             why = f"the gradient's norm is {norm:.2g}"
             return Verdict("exploding", each.evaluation, why, lower, {"gradient_norm": norm})
-    ending = record.ending
-    if ending is not None and ending.status == "failed" and " is nan" in ending.reason:
-        return Verdict("exploding", len(record.evaluations), ending.reason, lower)
+    if record.ending is not None and _has_failed(record, "diverged"):
+        return Verdict("exploding", len(record.evaluations), record.ending.reason, lower)
     return None
+
+
+def _has_failed(record: Record, reason: str) -> bool:
+    ending = record.ending
+    return ending is not None and ending.status == "failed" and reason in ending.reason
 
 
 def _diverged(record: Record, scale: Scale) -> Verdict | None:
     lower = "lower the learning rate, or warm it up"
-    ending, last = record.ending, len(record.evaluations)
-    if ending is not None and ending.status == "failed" and "diverged" in ending.reason:
-        return Verdict("diverged", last, ending.reason, lower)
+    last = len(record.evaluations)
+    if record.ending is not None and _has_failed(record, "x the initial"):
+        return Verdict("diverged", last, record.ending.reason, lower)
     if not last:
         return None
-    progress = float(scale.progress(np.array(record.evaluations[-1].train_loss)))
-    if progress > FAR_ABOVE_CHANCE:
+    begun, now = record.evaluations[0].train_loss, record.evaluations[-1].train_loss
+    if now < max(RISEN * begun, scale.chance):
         return None
-    why = "the training loss is far above what can be had without the inputs"
-    return Verdict("diverged", last, why, lower, {"progress": progress})
+    why = f"the training loss has risen from {begun:.3g} to {now:.3g}"
+    return Verdict("diverged", last, why, lower, {"begun": begun, "now": now})
 
 
 # ------------------------------------------------------------------ what the shape says
@@ -285,7 +294,8 @@ def _diverged(record: Record, scale: Scale) -> Verdict | None:
 
 def _dead(curve: Curve) -> Verdict | None:
     dead = curve.probe("dead_units", DEAD_EVALUATIONS)
-    if not dead > DEAD or curve.best > POOR:
+    batch = int(curve.record.trial.config.get("batch_size", DEAD_BATCH))
+    if not dead > DEAD or curve.best > POOR or (batch < DEAD_BATCH and dead < 1.0):
         return None
     return Verdict(
         "dead",
