@@ -29,6 +29,7 @@ from search.artifacts import (
     write_result,
     write_space,
     write_tables,
+    write_trust,
 )
 from search.data import DataOptions, Dataset, prepare_dataset
 from search.data.audit import audit_table
@@ -60,6 +61,7 @@ from search.strategy.method import Method
 from search.strategy.narrow import summarise
 from search.strategy.phase import PhaseStrategy
 from search.strategy.proof import ProofPlan
+from search.strategy.trust import describe_too_few
 from search.study import Study
 from search.task import ModelModule, load_model
 from search.training.check import look_at_network
@@ -342,16 +344,26 @@ class Run:
         write_tables(self.dir, strategy.history, phase, self.plan)
         if said := describe_verdicts(judge_all(strategy.history, self.plan.chance).values()):
             self._say(phase, "verdicts", f"curves: {said}")
+        if phase != "confirm":
+            self._say_trust(phase)
         self.dir.write_json(f"{phase}/{DONE}", {"num_trials": len(strategy.history)})
         self.display.phase_ended(phase, time.time())
         return strategy.history
+
+    def _say_trust(self, phase: Literal["coarse", "fine"]) -> None:
+        measured = write_trust(self.dir, self.plan, phase)
+        for trust in measured:
+            self._say(phase, "trust", trust.describe(), **trust.to_json())
+        if not measured:
+            self._say(phase, "trust", describe_too_few(phase), quiet=True)
 
     @cached_property
     def experiment(self) -> Experiment:
         """What carries the phases out; its processes start with the first one."""
         plan, rows = self.plan, self.rows
+        nested = [rows.search(size) for size in plan.coarse_sizes]
         contexts = {
-            "coarse": self._context("coarse", [rows.search(plan.coarse_rows)], plan.ladder.coarse),
+            "coarse": self._context("coarse", nested, plan.ladder.coarse),
             "fine": self._context("fine", [rows.search(plan.fine_rows)], plan.ladder.fine),
             "confirm": self._context("confirm", rows.confirm()),
         }

@@ -79,6 +79,7 @@ class Run:
         result: ``result.json``; empty when the run didn't reach its end.
         provenance: ``provenance.json``; may be empty.
         study: ``study.json``; may be empty.
+        trust: ``trust.json``; may be empty.
     """
 
     path: Path
@@ -88,6 +89,7 @@ class Run:
     result: dict[str, Any]
     provenance: dict[str, Any]
     study: dict[str, Any]
+    trust: tuple[dict[str, Any], ...] = ()
 
     def of_phase(self, phase: str) -> list[TrialRecord]:
         """Return the trials of a phase; none when it hasn't been reached."""
@@ -134,6 +136,7 @@ def read_run(run_dir: Path) -> Run:
         result=_read_json(run_dir / "result.json"),
         provenance=_read_json(run_dir / "provenance.json"),
         study=_read_json(run_dir / "study.json"),
+        trust=tuple(_read_json(run_dir / "trust.json")),
     )
     if not (run.trials or run.spaces or run.journal or run.result or run.study):
         raise RunDirError(f"'{run_dir}' holds nothing of a run; give the folder that the run wrote")
@@ -183,14 +186,13 @@ def _read_parquet(path: Path, order: str | None = None) -> list[dict[str, Any]]:
     return rows
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Any:
     if not path.is_file():
         return {}
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RunDirError(f"{path} is no JSON ({error}); delete it to leave it out") from error
-    return values
 
 
 def _read_spaces(folder: Path) -> list[dict[str, Any]]:

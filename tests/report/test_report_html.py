@@ -118,7 +118,7 @@ def test_headline_gives_mean_spread_seeds_and_interval(run_dir):
 def test_figures_are_valid_and_complete(page):
     figures = [json.loads(text) for text in page.figures]
     # One of the confirmation, one a contender, one a phase, one a searched dimension.
-    assert len(figures) == 1 + 4 + 2 + 12
+    assert len(figures) == 1 + 4 + 2 + 1 + 12
     assert all(figure["data"] and figure["layout"]["height"] > 0 for figure in figures)
 
 
@@ -152,6 +152,21 @@ def test_failed_trials_are_listed_with_their_reason(page):
     assert "without one finite loss can't be drawn" in page.words("trials")
 
 
+def test_trust_has_its_numbers_its_intervals_and_a_word(page, half):
+    words = page.words("trials")
+    assert "coarse after 937 samples, and after 3.75k" in words
+    assert "10 of 340.84[0.55, 0.95]good" in words
+    assert "fine after as many3,75010 of 34-0.20[-0.90, 0.75]low, unsure" in words
+    assert "fine after as many" not in half.words("trials")
+
+
+def test_without_enough_trials_the_report_says_so(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    (run_dir / "trust.json").write_text("[]")
+    page = Page(write_report(run_dir).read_text())
+    assert "fewer than five trials can be compared" in page.words("trials")
+
+
 def test_coarse_only_says_what_is_missing(half):
     assert half.title.strip() == "Not finished yet: the coarse phase is complete"
     for name in ("configuration", "confirmation", "training"):
@@ -159,7 +174,7 @@ def test_coarse_only_says_what_is_missing(half):
     assert "The fine phase isn't complete" in half.words("trials")
     assert "hasn't been narrowed yet" in half.words("space")
     assert "Coarse" in half.words("cost")
-    assert len(half.figures) == 1 + 12
+    assert len(half.figures) == 1 + 1 + 12
 
 
 def test_a_run_that_only_has_a_journal(tmp_path):
