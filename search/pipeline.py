@@ -34,7 +34,7 @@ from search.artifacts import (
 from search.data import DataOptions, Dataset, prepare_dataset
 from search.data.audit import audit_table
 from search.data.batches import Resident
-from search.data.phase_rows import RowPlan, describe_divisions
+from search.data.phase_rows import RowPlan, check_classes, describe_divisions
 from search.data.source import read_table
 from search.errors import Interrupted, RunFailed, SieveError
 from search.execution.clock import RunClock
@@ -68,6 +68,7 @@ from search.training.check import look_at_network
 from search.training.job import Rows
 from search.training.preflight import preflight_seconds
 from search.training.scoring import METRICS, chance_loss, resolve_metric
+from search.training.smoke import SHARE, SmokeRung
 from search.trials import History, Phase
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ class Run:
         """Read, split and prepare the data; refuse other data than an earlier session's."""
         self.data: Dataset = prepare_dataset(self._table, self._options)
         del self._table
+        check_classes(self.study.coarse.classes, self.data.spec)
         num_seeds = self.study.confirm.num_seeds
         self.rows = RowPlan.of(self.data, seed=self.study.seed, num_fresh=num_seeds)
         self.metric = resolve_metric(self.study.metric, self.data.spec.task)
@@ -346,6 +348,8 @@ class Run:
             self._say(phase, "verdicts", f"curves: {said}")
         if phase != "confirm":
             self._say_trust(phase)
+        if phase == "coarse" and self._smoke_rung is not None:
+            self._say(phase, "smoke", self._smoke_rung.describe(list(strategy.history)))
         self.dir.write_json(f"{phase}/{DONE}", {"num_trials": len(strategy.history)})
         self.display.phase_ended(phase, time.time())
         return strategy.history
@@ -362,12 +366,21 @@ class Run:
         """What carries the phases out; its processes start with the first one."""
         plan, rows = self.plan, self.rows
         nested = [rows.search(size) for size in plan.coarse_sizes]
+        coarse = self._context("coarse", nested, plan.ladder.coarse)
         contexts = {
-            "coarse": self._context("coarse", nested, plan.ladder.coarse),
+            "coarse": replace(coarse, smoke_rung=self._smoke_rung),
             "fine": self._context("fine", [rows.search(plan.fine_rows)], plan.ladder.fine),
             "confirm": self._context("confirm", rows.confirm()),
         }
         return self.ray.experiment(contexts, self.dir.path / "ray")
+
+    @cached_property
+    def _smoke_rung(self) -> SmokeRung | None:
+        number, plan = self.study.coarse.classes, self.plan
+        if number is None:
+            return None
+        rows = self.rows.few_classes(number, plan.coarse_rows)
+        return SmokeRung(number, max(1, plan.ladder.base // SHARE), rows)
 
     def _context(
         self, phase: Phase, rows: list[dict[str, Any]], rungs: tuple[int, ...] = ()

@@ -127,10 +127,14 @@ class CoarseSection(_Section):
     Attributes:
         num_trials: Trials to start; None: as many as fit the share of the time budget.
         share: Of the time budget.
+        classes: Train each configuration for an eighth of the lowest rung on the rows of so many
+            classes, the first ones, before anything else; what fails there never starts. Few
+            classes only find what breaks: nothing is ranked by them. None: no such smoke rung.
     """
 
     num_trials: Annotated[int, Field(ge=1)] | None = None
     share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    classes: Annotated[int, Field(ge=2)] | None = None
 
 
 class NarrowSection(_Section):
