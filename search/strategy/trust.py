@@ -274,5 +274,5 @@ def _pair(record: Record, rung: int, later: int) -> Pair | None:
 
 def describe_too_few(phase: str) -> str:
     """Return in words why a phase gives no number."""
-    who = {"coarse": "went on from a rung", "fine": "of coarse's were trained again"}[phase]
-    return f"trust: fewer than {MIN_TRIALS} trials {who}, too few for a rank correlation"
+    did = {"coarse": "went on from a rung", "fine": "were trained again in fine"}[phase]
+    return f"trust: fewer than {MIN_TRIALS} trials on the same rows {did}: no rank correlation"
