@@ -22,10 +22,11 @@ from search.insight.result import (
 )
 from search.insight.tables import curves_table, trials_table
 from search.report.html import write_report
-from search.rundir import PROVENANCE, RESULT, RunDir
+from search.rundir import PROVENANCE, RESULT, TRUST, RunDir
 from search.space import Space
 from search.strategy.budget import Plan
 from search.strategy.change import Change
+from search.strategy.trust import Trust, between_rows, between_rungs
 from search.study import DataSection
 from search.task import Default
 from search.trials import PHASES, History, Phase
@@ -116,6 +117,18 @@ def write_tables(run: RunDir, history: History, phase: Phase, plan: Plan) -> Non
     run.write_table(
         f"{phase}/trials.parquet", trials_table(history, plan.ladder.rungs, plan.chance)
     )
+
+
+def write_trust(run: RunDir, plan: Plan, phase: Literal["coarse", "fine"]) -> list[Trust]:
+    """Write how far coarse could be trusted, and return what a phase that has ended says of it."""
+    coarse, fine = History(run.events("coarse")), History(run.events("fine"))
+    sizes, ladder = plan.coarse_sizes, plan.ladder
+    measured = {
+        "coarse": between_rungs(coarse, ladder.coarse, sizes),
+        "fine": between_rows(coarse, fine, ladder.common, sizes),
+    }
+    run.write_json(TRUST, [each.to_json() for found in measured.values() for each in found])
+    return measured[phase]
 
 
 def write_result(

@@ -28,13 +28,14 @@ from search.artifacts import (
     write_result,
     write_space,
     write_tables,
+    write_trust,
 )
 from search.best import read_confirmed, write_best, write_ensemble
 from search.data import DataOptions, Dataset, prepare_dataset
 from search.data.audit import audit_table
 from search.data.batches import Resident
 from search.data.columns import joined
-from search.data.phase_rows import RowPlan, describe_divisions
+from search.data.phase_rows import RowPlan, check_classes, describe_divisions
 from search.data.source import read_table
 from search.errors import Interrupted, RunFailed, SieveError
 from search.execution.clock import RunClock
@@ -65,12 +66,14 @@ from search.strategy.method import Method
 from search.strategy.narrow import summarise
 from search.strategy.phase import PhaseStrategy
 from search.strategy.proof import ProofPlan
+from search.strategy.trust import describe_too_few
 from search.study import Study
 from search.task import ModelModule, load_model
 from search.training.check import look_at_network
 from search.training.job import Rows
 from search.training.preflight import preflight_seconds
 from search.training.scoring import METRICS, chance_loss, resolve_metric
+from search.training.smoke import SHARE, SmokeRung
 from search.trials import History, Phase
 
 if TYPE_CHECKING:
@@ -210,6 +213,7 @@ class Run:
         """Read, split and prepare the data; refuse other data than an earlier session's."""
         self.data: Dataset = prepare_dataset(self._table, self._options)
         del self._table
+        check_classes(self.study.coarse.classes, self.data.spec)
         num_seeds = self.study.confirm.num_seeds
         self.rows = RowPlan.of(self.data, seed=self.study.seed, num_fresh=num_seeds)
         self.metric = resolve_metric(self.study.metric, self.data.spec.task)
@@ -359,20 +363,41 @@ class Run:
         write_tables(self.dir, strategy.history, phase, self.plan)
         if said := describe_verdicts(judge_all(strategy.history, self.plan.chance).values()):
             self._say(phase, "verdicts", f"curves: {said}")
+        if phase != "confirm":
+            self._say_trust(phase)
+        if phase == "coarse" and self._smoke_rung is not None:
+            self._say(phase, "smoke", self._smoke_rung.describe(list(strategy.history)))
         self.dir.write_json(f"{phase}/{DONE}", {"num_trials": len(strategy.history)})
         self.display.phase_ended(phase, time.time())
         return strategy.history
+
+    def _say_trust(self, phase: Literal["coarse", "fine"]) -> None:
+        measured = write_trust(self.dir, self.plan, phase)
+        for trust in measured:
+            self._say(phase, "trust", trust.describe(), **trust.to_json())
+        if not measured:
+            self._say(phase, "trust", describe_too_few(phase), quiet=True)
 
     @cached_property
     def experiment(self) -> Experiment:
         """What carries the phases out; its processes start with the first one."""
         plan, rows = self.plan, self.rows
+        nested = [rows.search(size) for size in plan.coarse_sizes]
+        coarse = self._context("coarse", nested, plan.ladder.coarse)
         contexts = {
-            "coarse": self._context("coarse", [rows.search(plan.coarse_rows)], plan.ladder.coarse),
+            "coarse": replace(coarse, smoke_rung=self._smoke_rung),
             "fine": self._context("fine", [rows.search(plan.fine_rows)], plan.ladder.fine),
             "confirm": self._context("confirm", rows.confirm()),
         }
         return self.ray.experiment(contexts, self.dir.path / "ray")
+
+    @cached_property
+    def _smoke_rung(self) -> SmokeRung | None:
+        number, plan = self.study.coarse.classes, self.plan
+        if number is None:
+            return None
+        rows = self.rows.few_classes(number, plan.coarse_rows)
+        return SmokeRung(number, max(1, plan.ladder.base // SHARE), rows)
 
     def _context(
         self, phase: Phase, rows: list[dict[str, Any]], rungs: tuple[int, ...] = ()

@@ -28,6 +28,7 @@ STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "
 PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"
 CLUSTER = "cluster.json"
 AUDIT, PROVENANCE, COARSE_SPACE = "audit.json", "provenance.json", "space/0.json"
+TRUST = "trust.json"
 _BEFORE_PLAN = (STUDY, JOURNAL, PROVENANCE, COARSE_SPACE, SUBSAMPLE)
 _FINDINGS = (AUDIT, CLUSTER, PREFLIGHT)
 """They outlive a run that they stop, and don't keep another from its folder."""

@@ -129,11 +129,15 @@ class CoarseSection(_Section):
         share: Of the time budget.
         searcher: Who proposes: ``sobol``, random points that spread evenly, or ``grid``, every
             combination of a few values, for at most three searched dimensions.
+        classes: Train each configuration for an eighth of the lowest rung on the rows of so many
+            classes, the first ones, before anything else; what fails there never starts. Few
+            classes only find what breaks: nothing is ranked by them. None: no such smoke rung.
     """
 
     num_trials: Annotated[int, Field(ge=1)] | None = None
     share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     searcher: Literal["sobol", "grid"] = "sobol"
+    classes: Annotated[int, Field(ge=2)] | None = None
 
 
 class NarrowSection(_Section):

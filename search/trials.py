@@ -33,8 +33,9 @@ class Trial:
         seed: Seeds initialisation, data order and dropout.
         budget_samples: Training samples after which it ends; schedules stretch to it.
         points: Training samples at which it is evaluated, rising; the last is the budget.
-        division: Into which training and validation rows the data are divided: 0 is the search's
-            way, the others are the proof's.
+        division: Which of its phase's rows it is trained and judged on. In coarse 0 is the
+            planned subsample, the others are those that it has grown to; in confirm 0 is the
+            search's division of the data, the others are the proof's own.
     """
 
     trial_id: str
@@ -146,6 +147,21 @@ class Proposals:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """Trials that start from now on are trained on more rows.
+
+    Attributes:
+        division: Theirs: the next of the phase's nested subsamples.
+        reason: In words.
+        numbers: What the decision rests on.
+    """
+
+    division: int
+    reason: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Pause:
     """A trial waits at a rung, its state saved, its slot free.
 
@@ -216,7 +232,7 @@ class Ending:
     error: str | None = None
 
 
-Event = Trial | Evaluation | Pause | Promotion | Ending | Asked | Proposals
+Event = Trial | Evaluation | Pause | Promotion | Ending | Asked | Proposals | Growth
 _KINDS: dict[str, type[Event]] = {
     "trial": Trial,
     "evaluation": Evaluation,
@@ -225,6 +241,7 @@ _KINDS: dict[str, type[Event]] = {
     "ending": Ending,
     "asked": Asked,
     "proposals": Proposals,
+    "growth": Growth,
 }
 
 
@@ -335,7 +352,7 @@ class History:
         A trial that is resumed from a checkpoint may deliver an evaluation twice, and one that
         was given up may still send something: the first delivery and the first ending count.
         """
-        if isinstance(event, Asked | Proposals):
+        if isinstance(event, Asked | Proposals | Growth):
             return True
         if isinstance(event, Trial):
             is_new = event.trial_id not in self._records

@@ -78,6 +78,8 @@ def table(tmp_path: Path) -> Callable[..., str]:
     [
         (["--set", "coarse.num_trial=3"], ["no study key 'coarse.num_trial'", "'num_trials'"]),
         (["--set", "fin.num_trials=3"], ["no study key 'fin'", "'fine'"]),
+        (["--set", "coarse.classes=10"], ["'coarse.classes' = 10", "there are 10"]),
+        (["--set", "coarse.classes=1"], ["'coarse.classes' = 1"]),
         (["--set", "coarse.num_trials"], ["coarse.num_trials"]),
         (["--set", "coarse.num_trials=none_such"], ["coarse.num_trials", "none_such"]),
         (["--time-budget", "soon"], ["'soon'", "90s, 20m"]),

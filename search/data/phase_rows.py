@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from search.data.dataset import Dataset
 from search.data.split import fresh_divisions
 from search.data.subsample import nested_order, sampling_rates, subsample
+from search.errors import StudyError
+from search.task import Spec
 
 Rows = NDArray[np.int64]
 
@@ -61,6 +63,21 @@ class RowPlan:
             "probe": subsample(self.train, min(PROBE_ROWS, num_rows)),
         }
 
+    def few_classes(self, number: int, num_rows: int) -> dict[str, Rows]:
+        """Return the parts of a search phase with the rows of the first classes only.
+
+        Args:
+            number: Of classes; those without a training row don't count.
+            num_rows: Training rows at most.
+        """
+        kept = np.unique(self.strata[self.train])[:number]
+        train, validation = (
+            rows[np.isin(self.strata[rows], kept)] for rows in (self.train, self.validation)
+        )
+        # A split that is given may judge by other classes than it teaches.
+        few = replace(self, train=train, validation=validation if len(validation) else train)
+        return few.search(num_rows)
+
     def confirm(self) -> list[dict[str, Rows]]:
         """Return the parts of the confirm phase: everything, the test rows included.
 
@@ -86,6 +103,23 @@ class RowPlan:
             }
             for phase, size in sizes.items()
         }
+
+
+def check_classes(number: int | None, spec: Spec) -> None:
+    """Refuse a smoke rung on classes that there aren't.
+
+    Raises:
+        StudyError: The task isn't classification, or there are no more classes than that.
+    """
+    if number is None or (spec.task == "classification" and number < spec.num_outputs):
+        return
+    has = f"there are {spec.num_outputs}"
+    if spec.task != "classification":
+        has = f"this is {spec.task}, which has none"
+    raise StudyError(
+        f"study key 'coarse.classes' = {number}: it takes fewer classes than the data have, and "
+        f"{has}; leave it out"
+    )
 
 
 def describe_divisions(fresh: Sequence[tuple[Rows, Rows]]) -> str:

@@ -22,6 +22,7 @@ from search.trials import (
     Ending,
     Evaluation,
     Event,
+    Growth,
     Pause,
     Promotion,
     Proposals,
@@ -173,11 +174,11 @@ class PhaseDriver:
         return self.strategy.running[job.trial_id]
 
     def _think(self, wait_s: float) -> None:
-        """Put the phase's question to the thinker, and take up the answer when there is one."""
+        """Do what the phase wants, put its question to the thinker, and take up its answer."""
         if self._answer is None:
-            asked = self.strategy.wants()
-            if asked is not None:
-                self._apply(asked)
+            wanted = self.strategy.wants()
+            if wanted is not None:
+                self._apply(wanted)
             if self.strategy.question is None:
                 return
             self._answer = self._thinker.submit(self.strategy.question)
@@ -241,9 +242,9 @@ class PhaseDriver:
             self._say("lost", f"{trial_id}: {reason}")
         self._live.pop(trial_id, None)
 
-    def _say(self, event: str, text: str) -> None:
+    def _say(self, event: str, text: str, **numbers: Any) -> None:
         phase = self.strategy.phase
-        self._run.journal(phase, event, text, elapsed=self._clock.elapsed())
+        self._run.journal(phase, event, text, elapsed=self._clock.elapsed(), **numbers)
         self._observer.message(text, phase, time.time())
 
     def _apply(self, event: Event) -> Decision:
@@ -265,6 +266,9 @@ class PhaseDriver:
             return
         if isinstance(event, Proposals):
             self._explain_changes(event)
+            return
+        if isinstance(event, Growth):
+            self._say("grow", event.reason, **event.numbers)
             return
         if isinstance(event, Promotion):
             decision = Decision("continue", event.reason, {"samples": event.rung})

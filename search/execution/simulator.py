@@ -13,7 +13,7 @@ from typing import Protocol
 
 from search.strategy.asha import Decision
 from search.strategy.phase import TIME_UP, PhaseStrategy
-from search.trials import Ending, Evaluation, Event, Pause, Promotion, Status, Trial
+from search.trials import Ending, Evaluation, Event, Growth, Pause, Promotion, Status, Trial
 
 
 class World(Protocol):
@@ -92,8 +92,7 @@ class Simulator:
     def _fill(self) -> None:
         """Give the free workers something to do."""
         while len(self._phase.running) < self._num_workers:
-            if self._thinks:
-                self._think()
+            self._think()
             job = self._phase.ask()
             if job is None:
                 return
@@ -106,10 +105,10 @@ class Simulator:
             self._train(trial, waited)
 
     def _think(self) -> None:
-        asked = self._phase.wants()
-        if asked is not None:
-            self._apply(asked)
-        if self._phase.question is not None:
+        wanted = self._phase.wants()
+        if wanted is not None and (self._thinks or isinstance(wanted, Growth)):
+            self._apply(wanted)
+        if self._thinks and self._phase.question is not None:
             self._apply(self._phase.question())
 
     def _train(self, trial: Trial, waited: float = 0.0) -> None:

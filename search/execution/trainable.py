@@ -30,7 +30,7 @@ from search.data.batches import Resident
 from search.execution.adapters import EVENTS, HANDOUT
 from search.speed import SpeedLimit
 from search.task import ModelModule, load_model
-from search.training.job import Job, Rows, device_for
+from search.training.job import Job, Rows, Vitals, device_for
 from search.training.predictions import save_predictions
 from search.training.session import NetworkSession
 from search.training.sessions import (
@@ -40,6 +40,7 @@ from search.training.sessions import (
     open_session,
     save_state,
 )
+from search.training.smoke import SmokeRung, smoke
 from search.training.threads import use_threads
 from search.trials import Ending, Evaluation, Trial, event_to_json
 
@@ -62,6 +63,7 @@ class PhaseContext:
         keep_best: Write the best checkpoint's weights and predictions when a trial completes.
         rungs: Points at which a trial waits for a decision.
         speed_limit: Ends what is too slow to be proven, published defaults excepted.
+        smoke_rung: What a configuration has to pass first, published defaults excepted.
     """
 
     model_path: str
@@ -76,9 +78,12 @@ class PhaseContext:
     keep_best: bool
     rungs: tuple[int, ...]
     speed_limit: SpeedLimit | None
+    smoke_rung: SmokeRung | None = None
 
 
 STATE, WEIGHTS = "state.pt", "model.safetensors"
+SMOKED = "smoked"
+"""The key in a state file: what the smoke rung has cost."""
 _REPORT_SECONDS = 0.5
 """A report costs some 20 ms: evaluations that come faster than this share one, up to a rung."""
 _resident: tuple[str, Resident] | None = None
@@ -113,6 +118,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._folder = self._context.trial_folder / self._trial.trial_id
         self._reported: int = handout["reported"]
         self._session: Session | None = None
+        self._smoked = Vitals()
         self._stream: Iterator[Evaluation] | None = None
         self._saved_at = 0.0
         self._start_seconds: float | None = None
@@ -134,7 +140,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _step(self) -> dict[str, Any]:
         if self._session is None:
-            self._session = self._open()
+            smoked_out = self._open()
+            if smoked_out is not None:
+                return self._result([], smoked_out)
+        assert self._session is not None
         assert self._stream is not None
         # An earlier process may have got further than was reported.
         new = self._session.evaluations[self._reported :]
@@ -155,19 +164,29 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             if evaluation.point in self._context.rungs or time.monotonic() >= until:
                 return
 
-    def _open(self) -> Session:
+    def _open(self) -> Ending | None:
+        """Open the trial's session; return how it ended where it doesn't pass the smoke rung."""
         context, trial = self._context, self._trial
         use_threads(context.num_cpus)
         dataset, data = self._resident_data()
-        job = make_job(trial, context, dataset)
+        job, model = make_job(trial, context, dataset), import_model(context)
         rows = Rows.of(context.rows[trial.division])
         state = self._load_state()
-        session = open_session(job, import_model(context), data, rows, state)
-        self._stream = session.run()
-        self._saved_at = _spent(session)
+        if state is not None:
+            self._smoked = state.get(SMOKED, Vitals())
+        elif context.smoke_rung is not None and not trial.is_default:
+            smoked = smoke(job, model, data, context.smoke_rung)
+            self._smoked = smoked.vitals
+            if smoked.why_failed is not None:
+                return Ending(trial.trial_id, "failed", smoked.why_failed, **self._vitals())
+        self._session = open_session(job, model, data, rows, state)
+        self._stream = self._session.run()
+        self._saved_at = _spent(self._session)
         if _last_end is not None and state is None:
-            self._start_seconds = time.time() - _last_end - self._saved_at
-        return session
+            spent = self._vitals()
+            trained = spent["train_seconds"] + spent["eval_seconds"]
+            self._start_seconds = time.time() - _last_end - trained
+        return None
 
     def _load_state(self) -> dict[str, Any] | None:
         try:
@@ -189,7 +208,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         assert self._session is not None
         spent = _spent(self._session)
         if now or spent - self._saved_at >= self._context.checkpoint_interval_s:
-            save_state(self._folder / STATE, self._session.state())
+            save_state(self._folder / STATE, {**self._session.state(), SMOKED: self._smoked})
             self._saved_at = spent
 
     def _ending(self) -> Ending:
@@ -229,10 +248,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         )
 
     def _vitals(self) -> dict[str, Any]:
-        vitals = {} if self._session is None else asdict(self._session.vitals())
+        vitals = Vitals() if self._session is None else self._session.vitals()
         now = time.time()
         clock = {"started_at": self._entered, "ended_at": now, "start_seconds": self._start_seconds}
-        return {**vitals, **clock}
+        return {**asdict(vitals.after(self._smoked)), **clock}
 
     def _result(self, new: list[Evaluation], ending: Ending | None) -> dict[str, Any]:
         events = [event_to_json(each) for each in (*new, *((ending,) if ending else ()))]

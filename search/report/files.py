@@ -102,6 +102,7 @@ class Run:
         provenance: ``provenance.json``; may be empty.
         study: ``study.json``; may be empty.
         plan: ``plan.json``; may be empty.
+        trust: ``trust.json``; may be empty.
     """
 
     path: Path
@@ -112,6 +113,7 @@ class Run:
     provenance: dict[str, Any]
     study: dict[str, Any]
     plan: dict[str, Any]
+    trust: tuple[dict[str, Any], ...] = ()
 
     def of_phase(self, phase: str) -> list[TrialRecord]:
         """Return the trials of a phase; none when it hasn't been reached."""
@@ -169,6 +171,7 @@ def read_run(run_dir: Path) -> Run:
         provenance=_read_json(run_dir / "provenance.json"),
         study=_read_json(run_dir / "study.json"),
         plan=_read_json(run_dir / "plan.json"),
+        trust=tuple(_read_json(run_dir / "trust.json")),
     )
     if not (run.trials or run.spaces or run.journal or run.result or run.study):
         raise RunDirError(f"'{run_dir}' holds nothing of a run; give the folder that the run wrote")
@@ -219,14 +222,13 @@ def _read_parquet(path: Path, order: str | None = None) -> list[dict[str, Any]]:
     return rows
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Any:
     if not path.is_file():
         return {}
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RunDirError(f"{path} is no JSON ({error}); delete it to leave it out") from error
-    return values
 
 
 def _read_spaces(folder: Path) -> list[dict[str, Any]]:

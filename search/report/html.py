@@ -24,6 +24,7 @@ from search.report.files import Run, read_run
 from search.report.importance import PhaseImportance, what_mattered
 from search.report.spaces import space_rows
 from search.report.strips import strips
+from search.report.trust import trust_figure, trust_rows
 
 _VERDICTS = {
     "better": "Better than the baseline",
@@ -180,6 +181,7 @@ def _confirmation(run: Run) -> dict[str, Any]:
 def _search(run: Run) -> dict[str, Any]:
     curves = {p: data.phase_curves(run, p) for p in ("coarse", "fine") if run.of_phase(p)}
     before, after = run.space_before, run.space_after
+    trust = trust_rows(run)
     return {
         "phase_plots": [
             (phase, each, plot(search_figures.phase_figure(each), f"Validation loss in {phase}"))
@@ -192,6 +194,8 @@ def _search(run: Run) -> dict[str, Any]:
         ],
         "failures": data.failures(run),
         "verdict_rows": data.verdict_rows(run),
+        "trust_rows": trust,
+        "trust_plot": plot(trust_figure(trust), "Rank correlations between fidelities"),
     }
 
 

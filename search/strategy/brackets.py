@@ -23,19 +23,33 @@ class Brackets:
 
     def __init__(self, rungs: tuple[int, ...], factor: int, number: int = 1) -> None:
         assert 1 <= number <= len(rungs)
-        self._brackets = [Asha(rungs[first:], factor, first) for first in range(number)]
+        self._rungs, self._factor = rungs, factor
         self._prices = [_price(rungs[first:], factor) for first in range(number)]
-        self._spent = [0.0] * number
-        self._of: dict[str, int] = {}
+        self._of: dict[str, Asha] = {}
+        self._past: list[Asha] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        firsts = range(len(self._prices))
+        self._brackets = [Asha(self._rungs[first:], self._factor, first) for first in firsts]
+        self._spent = [0.0] * len(firsts)
+
+    def renew(self) -> None:
+        """Let the trials that start from now on compete among themselves.
+
+        Those that run are still judged among their own kind; those that wait aren't called.
+        """
+        self._past += self._brackets
+        self._begin()
 
     def start(self, trial_id: str) -> None:
         """Put a new trial into the bracket on which the least was spent."""
         bracket = self._spent.index(min(self._spent))
         self._spent[bracket] += self._prices[bracket]
-        self._of[trial_id] = bracket
+        self._of[trial_id] = self._brackets[bracket]
 
     def _bracket(self, trial_id: str) -> Asha:
-        return self._brackets[self._of[trial_id]]
+        return self._of[trial_id]
 
     def report(self, trial_id: str, point: int, loss: float) -> Decision:
         """See :meth:`Asha.report`; a rung below a trial's bracket decides nothing."""
@@ -65,7 +79,7 @@ class Brackets:
     @property
     def num_judged(self) -> int:
         """How many trials have reached the first rung of their bracket, or have failed before."""
-        return sum(each.reached(each.rungs[0]) for each in self._brackets)
+        return sum(each.reached(each.rungs[0]) for each in (*self._past, *self._brackets))
 
 
 def _price(rungs: tuple[int, ...], factor: int) -> float:

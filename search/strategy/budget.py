@@ -28,6 +28,8 @@ COARSE_PASSES, FINE_PASSES = 2.0, 1.0
 
 Up to 4 times a subsample ranks configurations as well as all the rows do; at 16 ranking
 collapses. Fine works on more rows, since regularisation doesn't transfer from few."""
+GROWTH = 4
+"""A subsample that can't be trusted grows by this factor, up to the rows that fine has."""
 MIN_ROWS = 2_000
 """Fewer rows than this aren't subsampled: they are soon overfitted, and save nothing."""
 
@@ -88,6 +90,11 @@ class Ladder:
         """
         return self.rungs[-4:]
 
+    @property
+    def common(self) -> tuple[int, ...]:
+        """The rungs that coarse and fine have in common."""
+        return self.fine[:-1]
+
     def evaluation_points(self, budget: int) -> tuple[int, ...]:
         """Return where a trial of ``budget`` samples is evaluated.
 
@@ -142,6 +149,14 @@ class Plan:
             return math.inf
         fine = self.time_budget_s - self.coarse_ends_at - self.proof_s
         return self.proof_s + max(fine, 0.0) / 2
+
+    @property
+    def coarse_sizes(self) -> tuple[int, ...]:
+        """Training rows of coarse's nested subsamples: the first, and those it may grow to."""
+        sizes = [self.coarse_rows]
+        while sizes[-1] < self.fine_rows:
+            sizes.append(min(GROWTH * sizes[-1], self.fine_rows))
+        return tuple(sizes)
 
     @property
     def speed_limit(self) -> SpeedLimit:

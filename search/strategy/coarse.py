@@ -1,4 +1,8 @@
-"""The coarse phase: published defaults first, then scrambled Sobol points, under ASHA."""
+"""The coarse phase: published defaults first, then scrambled Sobol points, under ASHA.
+
+It trains on a subsample. Where its own order doesn't hold from rung to rung the subsample grows:
+trials that start from then on are trained on more rows and compete among themselves.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,14 @@ from scipy.stats import qmc
 from search.space import Space
 from search.strategy.budget import Ladder
 from search.strategy.search_phase import Proposal, SearchPhase
+from search.strategy.trust import MIN_SPEAKING, Trust, between_rungs
 from search.strategy.watch import Watch
 from search.task import Default
+from search.trials import Growth, Record
 
 _BLOCK = 8  # log2 of the number of points drawn at a time
+LOOK_AGAIN = 1.25
+"""Trust is measured anew when so many times as many trials have gone beyond the first rung."""
 
 
 def default_proposals(space: Space, defaults: Sequence[Default]) -> list[Proposal]:
@@ -35,6 +43,7 @@ class CoarsePhase(SearchPhase):
         max_run_seconds: Stop a trial whose full run would take longer.
         num_brackets: Of successive halving, side by side.
         watch: Ends trainings by their curves; None: ASHA alone decides.
+        sizes: Training rows of the nested subsamples, rising; with one or none it can't grow.
     """
 
     def __init__(
@@ -48,6 +57,7 @@ class CoarsePhase(SearchPhase):
         max_run_seconds: float = math.inf,
         num_brackets: int = 1,
         watch: Watch | None = None,
+        sizes: Sequence[int] = (),
     ) -> None:
         super().__init__(
             "coarse",
@@ -62,10 +72,49 @@ class CoarsePhase(SearchPhase):
             watch=watch,
         )
         self._sobol = SobolPoints(len(space.searched), seed)
+        self._sizes = sizes
+        self._growth: Growth | None = None
+        self._begin_to_measure()
+
+    def _begin_to_measure(self) -> None:
+        self._num_beyond, self._next_look = 0, MIN_SPEAKING
 
     def propose(self, number: int) -> Proposal:
         """Return the Sobol point that follows."""
         return self.space.from_unit(self._sobol[number - len(self._given)]), "sobol"
+
+    def wants(self) -> Growth | None:
+        """Let the subsample grow when its order has proven not to hold."""
+        return self._growth
+
+    def left(self, record: Record) -> None:
+        """Measure the trust in the subsample when enough trials have gone beyond the first rung."""
+        is_beyond = record.evaluations and record.evaluations[-1].point > self.rungs[0]
+        if not is_beyond or record.trial.division != self.division:
+            return
+        self._num_beyond += 1
+        if self._num_beyond < self._next_look or self.division + 1 >= len(self._sizes):
+            return
+        self._next_look = math.ceil(LOOK_AGAIN * self._num_beyond)
+        measured = between_rungs(self._on_these_rows(), self.rungs, self._sizes)
+        low = [t for t in measured if t.is_refuted and t.correlation.num_pairs >= MIN_SPEAKING]
+        self._growth = self._grown(low[0]) if low else None
+
+    def _on_these_rows(self) -> list[Record]:
+        return [each for each in self.history if each.trial.division == self.division]
+
+    def _grown(self, trust: Trust) -> Growth:
+        rows = self._sizes[self.division + 1]
+        why = f"{trust.describe()}: trials that start from now on are trained on {rows:,} rows"
+        return Growth(self.division + 1, why, {**trust.to_json(), "grown_to": rows})
+
+    def grow(self, growth: Growth) -> None:
+        """Train what starts from now on on more rows; it isn't compared with what was before."""
+        self.division = growth.division
+        self._growth = None
+        self._begin_to_measure()
+        self._brackets.renew()
+        self._looks.forget_waiting()
 
 
 class SobolPoints:

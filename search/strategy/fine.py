@@ -24,12 +24,15 @@ from search.strategy.living import NUM_BEST, LivingSpace
 from search.strategy.ranking import best_config, observations_of, rank_records
 from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.searchers import SEARCHERS, Question
+from search.strategy.trust import SURVIVOR, Trust, between_rows
 from search.strategy.watch import Watch
-from search.trials import Asked, History, Promotion, Proposals, Trial
+from search.trials import Asked, History, Promotion, Proposals, Record, Trial
 
 MIN_OBSERVATIONS = 8
 """Fewer don't tell a model more than chance does."""
-NUM_FIRST = 3
+NUM_FIRST = 5
+"""Survivors that are trained again. Each costs the lowest rung, a 27th of a full run; as many pairs
+of a loss on coarse's rows and one on fine's make the least number that says anything of them."""
 RANDOM_SHARE = 0.15
 """Of the proposals, drawn at random whatever the model says."""
 MIN_BATCH, MAX_BATCH = 6, 500
@@ -41,7 +44,7 @@ FOCUS_SHARE = 0.5
 def first_proposals(coarse: History, ladder: Ladder) -> list[Proposal]:
     """Return coarse's best configurations, which fine trains on in full."""
     ranked = rank_records(coarse, ladder.coarse)[:NUM_FIRST]
-    return [(dict(r.trial.config), f"survivor:{r.trial.trial_id}") for r in ranked]
+    return [(dict(r.trial.config), f"{SURVIVOR}{r.trial.trial_id}") for r in ranked]
 
 
 class FinePhase(SearchPhase):
@@ -63,6 +66,7 @@ class FinePhase(SearchPhase):
         max_run_seconds: Stop a trial whose full run would take longer.
         num_brackets: Of successive halving, side by side.
         watch: Ends trainings by their curves; None: ASHA alone decides.
+        sizes: Training rows of coarse's nested subsamples; none: they aren't questioned.
 
     Attributes:
         living: The space, as evidence changes it.
@@ -86,6 +90,7 @@ class FinePhase(SearchPhase):
         max_run_seconds: float = math.inf,
         num_brackets: int = 1,
         watch: Watch | None = None,
+        sizes: Sequence[int] = (),
     ) -> None:
         super().__init__(
             "fine",
@@ -101,6 +106,8 @@ class FinePhase(SearchPhase):
         )
         self.living = LivingSpace(space, focus)
         self.seen.extend(observations_of(coarse, ladder.coarse))
+        self._coarse, self._sizes = coarse, sizes
+        self._survivors_told = False
         self._is_living = is_living
         self._groups = groups
         self._by_time = by_time
@@ -147,7 +154,7 @@ class FinePhase(SearchPhase):
 
     def ask_model(self) -> None:
         """Put a question that rests on what is known now."""
-        changes = self.living.reconsider(self.seen.best(NUM_BEST)) if self._is_living else []
+        changes = self._reconsider() if self._is_living else []
         living = LivingSpace(self.living.whole, self.living.focus)
         living.apply(changes)
         question = Question(
@@ -164,6 +171,30 @@ class FinePhase(SearchPhase):
             max_seconds_per_sample=self._limit_of_speed.seconds_per_sample,
         )
         self._question = partial(_answer, self._searcher, question, changes)
+
+    def _reconsider(self) -> list[Change]:
+        """Return what the best speak for, and what can't be trusted of coarse's narrowing."""
+        changes = self.living.reconsider(self.seen.best(NUM_BEST))
+        refuted = self._refuted()
+        if refuted is None:
+            return changes
+        found = refuted.correlation.describe()
+        why = f"coarse's order doesn't hold on fine's rows, {found}: taken back"
+        changed = {change.dimension for change in changes}
+        return [*changes, *self.living.taken_back(why, changed)]
+
+    def _refuted(self) -> Trust | None:
+        """Return what speaks against coarse's order, where the survivors have told more of it."""
+        if not self._survivors_told:
+            return None
+        self._survivors_told = False
+        rungs = self.ladder.common
+        measured = between_rows(self._coarse, self.history, rungs, self._sizes)
+        return next((trust for trust in reversed(measured) if trust.is_refuted), None)
+
+    def left(self, record: Record) -> None:
+        """Take note that a survivor has come to a rung."""
+        self._survivors_told |= record.trial.source.startswith(SURVIVOR)
 
     @property
     def _group(self) -> Group | None:

@@ -6,7 +6,8 @@ edge, the range goes on; where they lie outside of what was narrowed to, the nar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import replace
 
 from search.space import Config, Fixed, Float, Space, Value
 from search.strategy.change import Change
@@ -69,6 +70,18 @@ class LivingSpace:
             return None
         why = f"{len(outside)} of the best {len(values)} lie outside of it: taken back"
         return Change.of(narrowed, self.whole[name], "restored", why, best=values)
+
+    def taken_back(self, why: str, but: Container[str] = ()) -> list[Change]:
+        """Return the restorations of all that is narrowed still; nothing is changed yet.
+
+        Args:
+            why: In words.
+            but: Dimensions that are left out.
+        """
+        open_to_it = [d for d in self.focus if d.name not in self._restored and d.name not in but]
+        pairs = [(each, self.whole[each.name]) for each in open_to_it if each.name in self.whole]
+        narrowed = [(a, b) for a, b in pairs if replace(a, when=b.when) != b]
+        return [Change.of(before, after, "restored", why) for before, after in narrowed]
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Carry changes out."""

@@ -7,7 +7,7 @@ from bisect import insort
 from collections import deque
 from collections.abc import Iterable
 
-from search.space import Config
+from search.space import Config, Value
 from search.strategy.ranking import Observation
 
 NUM_BEST = 400
@@ -56,9 +56,10 @@ class Memory:
 
     def best(self, number: int) -> list[Config]:
         """Return the best different configurations, the best first, failed ones left out."""
-        different: dict[int, Config] = {}
+        different: dict[tuple[tuple[str, Value], ...], Config] = {}
         for _, loss, _, observation in self._best:
             if loss == float("inf") or len(different) == number:
                 continue
-            different.setdefault(id(observation.config), observation.config)
+            name = tuple(observation.config.items())
+            different.setdefault(name, observation.config)
         return list(different.values())

@@ -55,6 +55,7 @@ class Method:
         max_run_seconds: Stop a trial whose full run would take longer.
         chance: Loss of the best prediction that ignores the inputs; None where it isn't known:
             curves then get no verdict.
+        sizes: Training rows of coarse's nested subsamples; none: they aren't questioned.
     """
 
     study: Study
@@ -66,6 +67,7 @@ class Method:
     slots: int = 1
     max_run_seconds: float = math.inf
     chance: float | None = None
+    sizes: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, study: Study, space: Space, defaults: Sequence[Default], plan: Plan) -> Method:
@@ -80,6 +82,7 @@ class Method:
             slots=plan.slots,
             max_run_seconds=plan.max_run_seconds,
             chance=plan.chance if study.verdicts else None,
+            sizes=plan.coarse_sizes,
         )
 
     def coarse(self) -> SearchPhase:
@@ -107,6 +110,7 @@ class Method:
             max_run_seconds=self.max_run_seconds,
             num_brackets=self.study.budget.num_brackets,
             watch=Watch(self.chance),
+            sizes=self.sizes,
         )
 
     def narrow(self, coarse: History) -> Narrowed | None:
@@ -158,6 +162,7 @@ class Method:
             max_run_seconds=self.max_run_seconds,
             num_brackets=self.study.budget.num_brackets,
             watch=Watch.after(self.chance, coarse),
+            sizes=self.sizes,
         )
 
     def _groups(self, coarse: History) -> Sequence[Group]:

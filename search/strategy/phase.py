@@ -19,6 +19,7 @@ from search.trials import (
     Ending,
     Evaluation,
     Event,
+    Growth,
     History,
     Pause,
     Phase,
@@ -59,8 +60,11 @@ class PhaseStrategy(ABC):
         None: nothing now; more may come when running trials have reported.
         """
 
-    def wants(self) -> Asked | None:
-        """Return that a model should be asked, to be applied as an event; None: not now."""
+    def wants(self) -> Asked | Growth | None:
+        """Return what should happen before the next trial, to be applied as an event.
+
+        A model should be asked, or the subsample should grow; None: nothing.
+        """
         return None
 
     @property
@@ -86,6 +90,8 @@ class PhaseStrategy(ABC):
             self.ask_model()
         elif isinstance(event, Proposals):
             self.take(event)
+        elif isinstance(event, Growth):
+            self.grow(event)
         else:
             self._move(event)
         return CONTINUE
@@ -109,6 +115,8 @@ class PhaseStrategy(ABC):
                 self.running.pop(event.trial_id, None)
         if isinstance(event, Ending) and (decided is None or decided.action != "stop"):
             self.settle(record)
+        if isinstance(event, Pause | Ending):
+            self.left(record)
 
     def decide(self, record: Record, evaluation: Evaluation) -> Decision:  # noqa: ARG002
         """Decide on a running trial after a new evaluation; by default it goes on."""
@@ -125,6 +133,12 @@ class PhaseStrategy(ABC):
 
     def settle(self, record: Record) -> None:  # noqa: B027 - few have a use for it
         """Take note of a trial that ended by itself."""
+
+    def left(self, record: Record) -> None:  # noqa: B027 - few have a use for it
+        """Take note of a trial whose slot is free again, since it pauses or has ended."""
+
+    def grow(self, growth: Growth) -> None:  # noqa: B027 - few have a subsample
+        """Let what starts from now on train on more rows."""
 
     def pending(self, trial_id: str) -> Decision | None:
         """Return the decision on a trial that hasn't been carried out yet; None without one."""

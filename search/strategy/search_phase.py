@@ -42,6 +42,7 @@ class SearchPhase(PhaseStrategy):
 
     Attributes:
         seen: What rungs have told.
+        division: Of the trials that start now.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class SearchPhase(PhaseStrategy):
         self.rungs = rungs
         self.seed = seed
         self.seen = Memory()
+        self.division = 0
         self._given = list(given)
         # Where all is fixed there is but one configuration beside the given ones.
         self._limit = num_trials if space.searched else len(self._given) or 1
@@ -107,6 +109,7 @@ class SearchPhase(PhaseStrategy):
             seed=trial_seed(self.seed, number),
             budget_samples=self.rungs[-1],
             points=self._points,
+            division=self.division,
         )
 
     @abstractmethod
@@ -158,7 +161,7 @@ class SearchPhase(PhaseStrategy):
             self._brackets.pass_by(trial_id, point, record.loss)
             return CONTINUE
         decision = self._brackets.report(trial_id, point, record.loss)
-        if decision.action == "pause":
+        if decision.action == "pause" and record.trial.division == self.division:
             self._looks.pause(trial_id, kind)
         return decision
 

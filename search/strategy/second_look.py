@@ -127,6 +127,11 @@ class SecondLook:
         if kind is not None:
             self._pools[kind].remove(trial_id)
 
+    def forget_waiting(self) -> None:
+        """Draw no lots for those that wait now."""
+        for trial_id in list(self._kinds):
+            self.leave(trial_id)
+
     def look(self, trial_id: str) -> None:
         """Take note that a drawn trial goes on."""
         self._looked[trial_id] = self._kinds[trial_id]

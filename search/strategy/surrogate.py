@@ -205,7 +205,7 @@ class Surrogate:
                 nothing known.
             group: The dimensions that may vary around the best configuration; None: all.
         """
-        different = list({id(config): config for config in self._configs}.values())
+        different, known = self._different()
         mean, _ = self.predict(different)
         order = np.argsort(mean)[:NUM_CENTRES]
         centres = np.array([self.space.to_unit(different[number]) for number in order])
@@ -214,10 +214,20 @@ class Surrogate:
             units = hold(self.space, units, different[int(order[0])], group)
         candidates, first = np.unique(self._encoding.encode_units(units), axis=0, return_index=True)
         units = units[first]
+        is_new = np.array([_name(each) not in known for each in candidates])
+        if is_new.any():
+            candidates, units = candidates[is_new], units[is_new]
         believed = self._encoding.encode(list(running[-MAX_RUNNING:]))
         columns = np.vstack([candidates, believed])
         chosen = self._choose_batch(num, columns, len(units), float(mean.min()), generator)
         return [self.space.from_unit(units[number]) for number in chosen]
+
+    def _different(self) -> tuple[list[Config], set[bytes]]:
+        """Return the configurations that differ, the first of each kind, and their names."""
+        first: dict[bytes, Config] = {}
+        for config, row in zip(self._configs, self._encoding.encode(self._configs), strict=True):
+            first.setdefault(_name(row), config)
+        return list(first.values()), set(first)
 
     def _choose_batch(
         self,
@@ -241,6 +251,11 @@ class Surrogate:
         for drawn in posterior.draw(num - len(chosen), generator):
             chosen.append(_take_best(worth * (drawn.max() - drawn), taken))
         return chosen
+
+
+def _name(row: Array) -> bytes:
+    """Return what encoded configurations have in common that differ by rounding alone."""
+    return np.round(row, 9).tobytes()
 
 
 def _take_best(gains: Array, taken: NDArray[np.bool_]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -89,6 +89,16 @@ class Vitals:
     num_parameters: int = 0
     samples_seen: int = 0
     sparsity: float = 0.0
+
+    def after(self, earlier: Vitals) -> Vitals:
+        """Return what both have cost, an earlier training of the same network included."""
+        return replace(
+            self,
+            train_seconds=self.train_seconds + earlier.train_seconds,
+            eval_seconds=self.eval_seconds + earlier.eval_seconds,
+            num_parameters=self.num_parameters or earlier.num_parameters,
+            samples_seen=self.samples_seen + earlier.samples_seen,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.data import DataOptions, load_dataset
-from search.data.phase_rows import MAX_VALIDATION_ROWS, PROBE_ROWS, RowPlan, describe_divisions
+from search.data.phase_rows import (
+    MAX_VALIDATION_ROWS,
+    PROBE_ROWS,
+    RowPlan,
+    check_classes,
+    describe_divisions,
+)
+from search.errors import StudyError
+from search.task import Spec
 
 DIGITS = load_dataset(DataOptions("sklearn:digits"))
 PLAN = RowPlan.of(DIGITS, seed=0)
@@ -55,6 +65,40 @@ def test_each_seed_of_a_proof_on_few_rows_has_validation_rows_of_its_own() -> No
         assert set(parts["probe"]) <= set(parts["train"])
         assert list(parts["test"]) == list(first["test"])
     assert len(describe_divisions(plan.fresh).splitlines()) == 1
+
+
+@given(st.integers(2, 9), SIZES)
+def test_few_classes_have_the_rows_of_the_first_ones_alone(number: int, num_rows: int) -> None:
+    parts = PLAN.few_classes(number, num_rows)
+    for name, rows in parts.items():
+        assert len(rows) > 0, name
+        assert set(DIGITS.strata[rows]) <= set(range(number))
+    assert set(parts["train"]) <= set(DIGITS.splits.train)
+    assert set(parts["validation"]) <= set(DIGITS.splits.validation)
+    assert len(parts["train"]) <= num_rows
+
+
+def test_where_validation_lacks_the_first_classes_their_training_rows_judge() -> None:
+    strata = np.array([3, 3, 5, 5, 7, 7])
+    plan = RowPlan(np.arange(4), np.array([4, 5]), np.array([], dtype=np.int64), strata)
+    parts = plan.few_classes(1, 9)
+    assert [list(parts[name]) for name in ("train", "validation")] == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("number", "spec", "words"),
+    [
+        (10, DIGITS.spec, "'coarse.classes' = 10: it takes fewer classes than the data have"),
+        (2, replace(DIGITS.spec, task="regression", num_outputs=1), "this is regression"),
+    ],
+)
+def test_a_smoke_rung_takes_fewer_classes_than_there_are(
+    number: int, spec: Spec, words: str
+) -> None:
+    with pytest.raises(StudyError, match=re.escape(words)):
+        check_classes(number, spec)
+    check_classes(None, spec)
+    check_classes(9, DIGITS.spec)
 
 
 def test_a_search_phase_has_enough_validation_rows_and_confirm_all() -> None:

@@ -18,7 +18,16 @@ from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import FinePhase
 from search.strategy.phase import PhaseStrategy
 from search.task import Default
-from search.trials import Asked, Ending, Evaluation, History, Proposals, Trial, event_to_json
+from search.trials import (
+    Asked,
+    Ending,
+    Evaluation,
+    Growth,
+    History,
+    Proposals,
+    Trial,
+    event_to_json,
+)
 
 SPACE = Space([Float(name="rate", low=0.1, high=1.0)])
 LADDER = Ladder((10, 30, 90, 270), 3)
@@ -195,6 +204,28 @@ def test_a_note_reaches_the_journal(run: RunDir) -> None:
     trial = start(driver)
     report(driver, trial, note="its state is damaged")
     assert run.read_journal()[-1]["message"] == f"{trial.trial_id}: its state is damaged"
+
+
+class Untrusted(CoarsePhase):
+    """A coarse phase whose subsample grows at once."""
+
+    def __init__(self) -> None:
+        super().__init__(SPACE, [], LADDER, num_trials=None, seed=0, sizes=(100, 400))
+
+    def wants(self) -> Growth | None:
+        return Growth(1, "the order doesn't hold", {"rows": 100}) if self.division == 0 else None
+
+
+def test_a_subsample_that_grows_is_written_down_and_stays_so(run: RunDir) -> None:
+    driver = drive(run, strategy=Untrusted())
+    first = start(driver)
+    assert first.division == 1
+    said = run.read_journal()[-1]
+    assert (said["event"], said["message"]) == ("grow", "the order doesn't hold")
+    assert said["numbers"] == {"rows": 100}
+    restored = drive(run, strategy=Untrusted())
+    assert [start(restored).division for _ in range(2)] == [1, 1]
+    assert [entry["event"] for entry in run.read_journal()] == ["grow"]
 
 
 class SlowModel(FinePhase):

@@ -138,6 +138,19 @@ def draw_curve(generator, config, budget, steps, diverges):
     return rows
 
 
+def _trust(between, rung, value, low, high):
+    found = {"value": value, "low": low, "high": high, "plain": value / 2}
+    return {
+        "between": between,
+        "rows": 3_750,
+        "rung": rung,
+        "later": rung * (4 if between == "rungs" else 1),
+        "correlation": found | {"num_pairs": 10, "num_compared": 34},
+        "word": "good" if value >= 0.7 else "low",
+        "sure": low >= 0.5,
+    }
+
+
 class Builder:
     """Writes the files of a run directory."""
 
@@ -208,6 +221,7 @@ class Builder:
         self._drop_curve("c0005")
         self._write("coarse")
         self._json("space/0.json", coarse_space())
+        self._json("trust.json", [_trust("rungs", FULL // 64, 0.84, 0.55, 0.95)])
 
     def _drop_curve(self, trial_id):
         self.curves["coarse"] = [row for row in self.curves["coarse"] if row[0] != trial_id]
@@ -225,6 +239,8 @@ class Builder:
         self.trials["fine"][1].update(dict.fromkeys(ended))  # the phase's time was up
         self._write("fine")
         self._json("space/1.json", fine_space())
+        rungs = _trust("rungs", FULL // 64, 0.84, 0.55, 0.95)
+        self._json("trust.json", [rungs, _trust("rows", FULL // 64, -0.2, -0.9, 0.75)])
 
     def confirm(self):
         order = sorted(self.trials["fine"], key=lambda trial: trial["best_validation_loss"])[:3]

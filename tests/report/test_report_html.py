@@ -127,7 +127,7 @@ def importance_figures(run_dir):
 def test_figures_are_valid_and_complete(page, run_dir):
     figures = [json.loads(text) for text in page.figures]
     # One of the confirmation, one a contender, one a phase, one a searched dimension.
-    assert len(figures) == 1 + 4 + 2 + 12 + importance_figures(run_dir)
+    assert len(figures) == 1 + 4 + 2 + 1 + 12 + importance_figures(run_dir)
     assert all(figure["data"] and figure["layout"]["height"] > 0 for figure in figures)
 
 
@@ -170,6 +170,21 @@ def test_what_mattered_is_told_for_each_phase_with_its_interval(page):
     assert "Too few trials to measure importance." in words
 
 
+def test_trust_has_its_numbers_its_intervals_and_a_word(page, half):
+    words = page.words("trials")
+    assert "coarse after 937 samples, and after 3.75k" in words
+    assert "10 of 340.84[0.55, 0.95]good" in words
+    assert "fine after as many3,75010 of 34-0.20[-0.90, 0.75]low, unsure" in words
+    assert "fine after as many" not in half.words("trials")
+
+
+def test_without_enough_trials_the_report_says_so(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    (run_dir / "trust.json").write_text("[]")
+    page = Page(write_report(run_dir).read_text())
+    assert "fewer than five trials can be compared" in page.words("trials")
+
+
 def test_coarse_only_says_what_is_missing(half, coarse_dir):
     assert half.title.strip() == "Not finished yet: the coarse phase is complete"
     for name in ("configuration", "confirmation", "training"):
@@ -177,7 +192,7 @@ def test_coarse_only_says_what_is_missing(half, coarse_dir):
     assert "The fine phase isn't complete" in half.words("trials")
     assert "hasn't been narrowed yet" in half.words("space")
     assert "Coarse" in half.words("cost")
-    assert len(half.figures) == 1 + 12 + importance_figures(coarse_dir)
+    assert len(half.figures) == 1 + 1 + 12 + importance_figures(coarse_dir)
 
 
 def test_a_run_that_only_has_a_journal(tmp_path):

@@ -88,6 +88,7 @@ def test_the_folder_holds_each_stage_s_files(done: tuple[Path, list[dict]]) -> N
     names = ["study.json", "provenance.json", "preflight.json", "plan.json", "subsample.json"]
     names += ["space/0.json", "space/1.json", "journal.jsonl", "report.html", "best/config.yaml"]
     names += ["best/model.safetensors", "best/preparation.json", "best/ensemble.json"]
+    names += ["trust.json"]
     names += [
         f"{p}/{f}.parquet" for p in ("coarse", "fine", "confirm") for f in ("trials", "curves")
     ]
@@ -150,6 +151,19 @@ def test_what_the_proof_s_runs_say_is_kept(done: tuple[Path, list[dict]]) -> Non
     shown = [t["trial_id"] for t in coarse if t["source"].startswith("default:")]
     found = [read_predictions(done[0] / "coarse" / "trials" / trial_id) for trial_id in shown]
     assert all(set(said) == {"validation"} for said in found)
+
+
+def test_each_search_phase_says_how_far_it_can_be_trusted(done: tuple[Path, list[dict]]) -> None:
+    """Too few trials go on from coarse's rungs here; its five best are trained again in fine."""
+    measured = json.loads((done[0] / "trust.json").read_text())
+    assert {each["between"] for each in measured} <= {"rungs", "rows"}
+    lowest = next(each for each in measured if each["between"] == "rows")
+    assert lowest["correlation"]["num_pairs"] == 5
+    assert lowest["rows"] == json.loads((done[0] / "plan.json").read_text())["coarse_rows"]
+    journal = [json.loads(line) for line in (done[0] / "journal.jsonl").read_text().splitlines()]
+    said = {entry["phase"]: entry["message"] for entry in journal if entry["event"] == "trust"}
+    assert said.keys() == {"coarse", "fine"}
+    assert "rank correlation" in said["fine"]
 
 
 def test_every_move_of_the_space_has_its_evidence(done: tuple[Path, list[dict]]) -> None:

@@ -14,6 +14,7 @@ from search.trials import Phase
 
 pytestmark = pytest.mark.ray
 EPOCH_S, REPORT_S = 0.1, 0.5
+STUDY = [*small_study(), "--set", "coarse.classes=2"]
 BEGUN = {"coarse": 12, "fine": 15, "confirm": 5}
 """Events after which a phase is under way."""
 
@@ -22,7 +23,7 @@ BEGUN = {"coarse": 12, "fine": 15, "confirm": 5}
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    done = Command(folder).run("run", *small_study(), "--out", "run")
+    done = Command(folder).run("run", *STUDY, "--out", "run")
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
@@ -33,6 +34,18 @@ def test_the_simulator_takes_the_decisions_that_were_taken_on_ray(
 ) -> None:
     on_ray, simulated = replay(undisturbed, phase)
     assert simulated == on_ray
+
+
+def test_a_smoke_rung_is_said_to_have_been_and_shows_nowhere_else(undisturbed: Path) -> None:
+    journal = [
+        json.loads(line) for line in (undisturbed / "journal.jsonl").read_text().splitlines()
+    ]
+    (said,) = [entry["message"] for entry in journal if entry["event"] == "smoke"]
+    assert said.startswith("smoke rung on the first 2 classes: 0 of 6 configurations failed it")
+    started = [each for each in events(undisturbed, "coarse") if each["event"] == "trial"]
+    assert [(each["trial_id"], each["division"]) for each in started] == [
+        (f"c{number:04d}", 0) for number in range(6)
+    ]
 
 
 @pytest.fixture
@@ -58,7 +71,7 @@ def trained_again(log: Path) -> dict[str, int]:
 def test_a_run_that_is_killed_in_every_phase_ends_as_if_nothing_had_been(
     sieve: Command, run_dir: Path, undisturbed: Path
 ) -> None:
-    arguments: tuple[object, ...] = ("run", *small_study(), "--out", "run")
+    arguments: tuple[object, ...] = ("run", *STUDY, "--out", "run")
     known = {}
     for phase in BEGUN:
         kill(begin(sieve, *arguments, phase=phase))
@@ -78,7 +91,7 @@ def test_a_run_that_is_killed_in_every_phase_ends_as_if_nothing_had_been(
 def test_signals_save_and_exit_with_130_and_a_dead_worker_costs_no_trial(
     sieve: Command, run_dir: Path, undisturbed: Path
 ) -> None:
-    arguments: tuple[object, ...] = ("run", *small_study(), "--out", "run")
+    arguments: tuple[object, ...] = ("run", *STUDY, "--out", "run")
     for number, phase in ((signal.SIGINT, "coarse"), (signal.SIGTERM, "confirm")):
         process = begin(sieve, *arguments, phase=phase)
         process.send_signal(number)
@@ -103,7 +116,7 @@ def test_signals_save_and_exit_with_130_and_a_dead_worker_costs_no_trial(
 def test_a_state_file_that_is_cut_off_costs_only_that_trial_s_training(
     sieve: Command, run_dir: Path, undisturbed: Path
 ) -> None:
-    kill(begin(sieve, "run", *small_study(), "--out", "run", phase="fine"))
+    kill(begin(sieve, "run", *STUDY, "--out", "run", phase="fine"))
     moves = [e for e in events(run_dir, "fine") if e["event"] in ("evaluation", "promotion")]
     running = moves[-1]
     state = run_dir / "fine" / "trials" / running["trial_id"] / "state.pt"

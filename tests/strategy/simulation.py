@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from search.space import Choice, Config, Float, Integer, Space
@@ -134,11 +135,20 @@ def evaluation(trial: Trial, number: int, loss: float, *, seconds: float = 1.0) 
 class Simulation:
     """Drives a phase with a few slots, in a fixed order.
 
-    Some trials raise, some end early, some evaluations are delivered twice.
+    Some trials raise, some end early, some evaluations are delivered twice. A loss is that of
+    ``curve``, where no other is given.
     """
 
-    def __init__(self, phase: PhaseStrategy, *, slots: int = 3, faults: bool = True) -> None:
+    def __init__(
+        self,
+        phase: PhaseStrategy,
+        *,
+        slots: int = 3,
+        faults: bool = True,
+        loss: Callable[[Trial, int], float] | None = None,
+    ) -> None:
         self.phase = phase
+        self._loss = loss or self._usual
         self.steps: list[Step] = []
         self._slots = slots
         self._faults = faults
@@ -157,9 +167,9 @@ class Simulation:
         return self.steps
 
     def _next(self) -> tuple[Trial, int] | None:
-        asked = self.phase.wants()
-        if asked is not None:
-            self._apply(asked)
+        wanted = self.phase.wants()
+        if wanted is not None:
+            self._apply(wanted)
         if self.phase.question is not None:
             self._apply(self.phase.question())
         job = self.phase.ask()
@@ -175,8 +185,7 @@ class Simulation:
         if self._faults and number % 9 == 4 and done == 2:
             self._apply(Ending(trial.trial_id, "failed", "RuntimeError: out of memory"))
             return 0
-        share = trial.points[done] / self.phase.ladder.full
-        new = evaluation(trial, done + 1, curve(trial.config, share))
+        new = evaluation(trial, done + 1, self._loss(trial, trial.points[done]))
         decision = self._apply(new)
         if self._faults and len(self.steps) % 7 == 0:
             self._apply(new)
@@ -192,6 +201,9 @@ class Simulation:
             self._apply(Ending(trial.trial_id, "completed", "done", train_seconds=1.0))
             return 0
         return done + 1
+
+    def _usual(self, trial: Trial, point: int) -> float:
+        return curve(trial.config, point / self.phase.ladder.full)
 
     def _apply(self, event: Event) -> Decision:
         decision = self.phase.apply(event)
