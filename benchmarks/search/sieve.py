@@ -62,13 +62,17 @@ class SurrogateWorld:
 
 
 class _Recorder:
-    """Follows the recommendation: the highest rung, and on it the lowest loss."""
+    """Follows the recommendation: as for finalists, the lowest loss however long the training.
+
+    A surrogate's training is worth its last loss, since it keeps no best checkpoint.
+    """
 
     def __init__(self, rungs: tuple[int, ...]) -> None:
         self.trace = Trace()
         self._rungs = rungs
         self._configs: dict[str, Config] = {}
-        self._best = (-1, float("inf"))
+        self._losses: dict[str, float] = {}
+        self._named = ""
 
     def __call__(self, happening: Happening) -> None:
         event = happening.event
@@ -80,10 +84,11 @@ class _Recorder:
         if not isinstance(event, Evaluation) or event.point not in self._rungs:
             return
         self._reach(event.trial_id, event.point)
-        level, loss = self._rungs.index(event.point), event.validation_loss
-        if (-level, loss) < (-self._best[0], self._best[1]):
-            self._best = (level, loss)
-            self.trace.note(happening.at, self._configs[event.trial_id])
+        self._losses[event.trial_id] = event.validation_loss
+        best = min(self._losses, key=self._losses.__getitem__)
+        if best != self._named:
+            self._named = best
+            self.trace.note(happening.at, self._configs[best])
 
     def _reach(self, trial_id: str, fidelity: int) -> None:
         self.trace.reach(self._configs[trial_id], fidelity)
