@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.datasets import load_breast_cancer
 from search.data import DataOptions, load_dataset
 from search.data.prepare import Preparation
 from search.data.source import read_table
+from search.insight.curves import MIN_EVALUATIONS
 from search.task import Spec, load_model
 from search.training.predictions import read_predictions
 from search.training.pruning import to_format
@@ -131,13 +133,14 @@ def test_on_few_rows_each_seed_of_the_proof_has_its_own_validation_rows(
 
 
 def test_curves_have_a_verdict_with_its_evidence(done: tuple[Path, list[dict]]) -> None:
-    trials = pq.read_table(done[0] / "fine" / "trials.parquet").to_pylist()
-    judged = [trial for trial in trials if trial["verdict"]]
-    assert judged
-    assert all(trial["evidence"] for trial in judged)
-    curves = pq.read_table(done[0] / "fine" / "curves.parquet")
-    assert min(curves["update_ratio"].to_pylist()) > 0
-    assert '"curves: ' in (done[0] / "journal.jsonl").read_text()
+    for phase in ("coarse", "fine", "confirm"):
+        curves = pq.read_table(done[0] / phase / "curves.parquet")
+        assert min(curves["update_ratio"].to_pylist()) > 0
+        number = Counter(curves["trial_id"].to_pylist())
+        for trial in pq.read_table(done[0] / phase / "trials.parquet").to_pylist():
+            has_a_shape = number[trial["trial_id"]] >= MIN_EVALUATIONS
+            assert trial["verdict"] or not has_a_shape
+            assert bool(trial["evidence"]) == bool(trial["verdict"])
 
 
 def test_what_the_proof_s_runs_say_is_kept(done: tuple[Path, list[dict]]) -> None:
