@@ -27,6 +27,7 @@ from search.trials import PHASES, Event, Phase, event_from_json, event_to_json
 STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
 PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"
 AUDIT, PROVENANCE, COARSE_SPACE = "audit.json", "provenance.json", "space/0.json"
+BEFORE, AFTER = "weakness/before.json", "weakness/after.json"
 _BEFORE_PLAN = (STUDY, JOURNAL, PROVENANCE, COARSE_SPACE, SUBSAMPLE)
 _FINDINGS = (AUDIT, PREFLIGHT)
 """They outlive a run that they stop, and don't keep another from its folder."""
