@@ -22,6 +22,7 @@ from search.report.cost import cost_table
 from search.report.files import Run, read_run
 from search.report.spaces import space_rows
 from search.report.strips import strips
+from search.report.weakness import weakness_parts
 
 _VERDICTS = {
     "better": "Better than the baseline",
@@ -104,6 +105,7 @@ def render(run: Run) -> str:
         plotly=Markup(plotly.offline.get_plotlyjs()),
         **_headline(run),
         **_confirmation(run),
+        parts=weakness_parts(run),
         **_search(run),
         **_appendix(run),
     )
