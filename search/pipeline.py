@@ -35,7 +35,7 @@ from search.data.batches import Resident
 from search.data.features import Features, num_rows_to_keep
 from search.data.phase_rows import RowPlan, describe_divisions
 from search.data.source import read_table
-from search.errors import Interrupted, RunFailed, SieveError
+from search.errors import Interrupted, RunDirError, RunFailed, SieveError
 from search.execution.clock import RunClock
 from search.execution.driver import Observer, PhaseDriver
 from search.execution.forecast import foresee
@@ -47,7 +47,7 @@ from search.findings import Finding, failures
 from search.insight.evidence import Account, Evidence
 from search.insight.failures import explain_nothing_converged
 from search.insight.findings import check_names, describe, explain_failures
-from search.insight.result import group_confirmed, prove
+from search.insight.result import Proof, group_confirmed, prove
 from search.rundir import AFTER, AUDIT, BEFORE, DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
 from search.space import Space, apply_overrides
 from search.speed import Speed
@@ -284,6 +284,19 @@ class Run:
             default = best_default(coarse, self.plan.ladder)
             self._account(BEFORE, lambda: self.evidence.before(default))
 
+    def look_at_winner(self, proof: Proof) -> None:
+        """Where the winner errs: what tuning has mended, and what it can't."""
+        if "missing" in self._said_before():
+            self._account(BEFORE, lambda: self.evidence.before_by(proof))
+        self._account(AFTER, lambda: self.evidence.after(proof, self._said_before()))
+
+    def _said_before(self) -> dict[str, Any]:
+        try:
+            said: dict[str, Any] = self.dir.read_json(BEFORE)
+        except RunDirError as error:
+            return {"missing": str(error)}
+        return said
+
     def _account(self, file: str, find: Callable[[], Account]) -> None:
         try:
             account = find()
@@ -407,7 +420,7 @@ class Run:
             self._leave_unfinished(error)
             raise error
         self._say("confirm", "verdict", proof.comparison.statement)
-        self._account(AFTER, lambda: self.evidence.after(proof, self.dir.read_json(BEFORE)))
+        self.look_at_winner(proof)
         write_best(self.dir, proof.winner, self.data, self.model, self.metric)
         return self._write_result("complete", **proof.to_json())
 

@@ -83,21 +83,11 @@ class Block:
             error = np.sqrt(inside.mean_variance + rest.mean_variance)
             return np.nan_to_num((inside.mean - rest.mean) / error)
 
-    def widened(self, place: Place, may_be: Mask, values: Array) -> Place:
-        """Return a candidate with its ranges as wide as the evidence is strongest.
-
-        The worst candidate is too narrow: of the ranges within a weak one some look weaker by
-        chance. The strongest evidence finds where it ends (the scan statistic of Kulldorff, 1997).
-
-        Args:
-            place: The candidate.
-            may_be: The candidates to choose from.
-            values: Shape (rows,).
-        """
-        holding = [(g >= g[n]).all(1) for g, n in zip(self._groups, place, strict=True)]
-        wider = holding[0] if len(holding) == 1 else np.outer(*holding)
-        found = np.where(wider & may_be, self.evidence(values), -np.inf)
-        return place_of_highest(found)
+    def holding(self, place: Place) -> Mask:
+        """Return which candidates hold all rows that one of them holds, itself among them."""
+        masks = [(g >= g[n]).all(1) for g, n in zip(self._groups, place, strict=True)]
+        mask: Mask = masks[0] if len(masks) == 1 else np.outer(*masks)
+        return mask
 
 
 def place_of_highest(values: Array) -> Place:

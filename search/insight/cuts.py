@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from search.data.audit.view import Codes
 from search.data.features import Features
 
-NUM_BINS = 10
-"""A number's rows are divided at its deciles; every range between two of them is a candidate."""
+NUM_BINS, NUM_COARSE = 10, 5
+"""A number's rows are divided at its deciles; every range between two of them is a candidate. In
+pairs those between two quintiles are."""
 MAX_VALUES = 50
 """Of a feature's categories the most frequent are candidates."""
 
@@ -109,14 +110,14 @@ def cuts_of(features: Features, min_rows: int) -> list[Cut]:
 def cut_number(name: str, values: NDArray[np.float64], min_rows: int) -> Cut:
     """Divide a number at its deciles, which are values that occur.
 
-    In pairs every second of them is used.
+    A value that a tenth of the rows have is a range of its own; the others have their own deciles.
     """
     missing = np.isnan(values)
     present = values[~missing]
     edges = _edges(present)
     bins = np.where(missing, len(edges) + 1, np.searchsorted(edges, values, side="left"))
     ends: list[float | None] = [None, *edges.tolist(), None]
-    coarse = {None, *(edges[1::2] if len(edges) > NUM_BINS // 2 else edges).tolist()}
+    coarse = {None, *_quantiles(present, NUM_COARSE).tolist()}
     last = len(edges) + 1
     ranges = [(i, j) for i in range(last) for j in range(i + 1, last + 1) if (i, j) != (0, last)]
     groups = np.zeros((len(ranges), last + 1))
@@ -133,11 +134,23 @@ def cut_number(name: str, values: NDArray[np.float64], min_rows: int) -> Cut:
 
 def _edges(present: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(present) == 0:
-        return np.empty(0)
-    shares = np.arange(1, NUM_BINS) / NUM_BINS
-    edges = np.unique(np.quantile(present, shares, method="inverted_cdf"))
-    below: NDArray[np.float64] = edges[edges < present.max()]
+        return present
+    found, counts = np.unique(present, return_counts=True)
+    heavy = counts >= len(present) / NUM_BINS
+    others = present[~np.isin(present, found[heavy])]
+    own = [found[heavy], found[:-1][heavy[1:]]] if len(others) else []
+    parts = [_quantiles(present, NUM_COARSE), _quantiles(present), _quantiles(others), *own]
+    edges = np.unique(np.concatenate(parts))
+    below: NDArray[np.float64] = edges[edges < found[-1]]
     return below
+
+
+def _quantiles(values: NDArray[np.float64], num: int = NUM_BINS) -> NDArray[np.float64]:
+    """Return where values are divided into parts of the same size; they occur."""
+    if len(values) == 0:
+        return values
+    edges: NDArray[np.float64] = np.quantile(values, np.arange(1, num) / num, method="inverted_cdf")
+    return edges
 
 
 def cut_category(name: str, codes: Codes, min_rows: int) -> Cut:

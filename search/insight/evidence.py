@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -76,13 +76,25 @@ class Evidence:
         """
         if default is None:
             return Account.missing("no published default reached a rung in coarse")
-        judged = self._judge([default])
+        return self._of_default(default.trial.trial_id, [default])
+
+    def before_by(self, proof: Proof) -> Account:
+        """Say where the best published default errs, as the proof has trained it.
+
+        For runs in which coarse had none, because they lie outside of the study's space.
+        """
+        if not proof.baseline.records:
+            return Account.missing("no run of the published default was completed")
+        return self._of_default(BASELINE, proof.baseline.records)
+
+    def _of_default(self, name: str, records: Sequence[Record]) -> Account:
+        judged = self._judge(records)
         if judged is None:
-            return Account.missing(_not_kept(default.trial.trial_id))
-        found = self._pictured(find_weakness(default.trial.trial_id, judged, self.features))
-        source = default.trial.source.partition(":")[2]
-        more = {"source": source, "samples_seen": default.samples_seen}
-        line = f"before tuning, the published default {found.name}: {found.describe()}"
+            return Account.missing(_not_kept(name))
+        found = self._pictured(find_weakness(name, judged, self.features))
+        source = records[0].trial.source.partition(":")[2]
+        more = {"source": source, "samples_seen": records[0].samples_seen}
+        line = f"before tuning, the published default {name}: {found.describe()}"
         return Account({**found.to_json(), **more}, line)
 
     def after(self, proof: Proof, before: Mapping[str, Any] | None = None) -> Account:

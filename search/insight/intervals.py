@@ -53,6 +53,10 @@ class Sums:
     def __sub__(self, other: Sums) -> Sums:
         return Sums(self.n - other.n, self.total - other.total, self.squares - other.squares)
 
+    def at(self, place: tuple[int, ...]) -> Sums:
+        """Return those of one group."""
+        return Sums(*(np.array(each[place]) for each in (self.n, self.total, self.squares)))
+
     def expanded(self, axis: int) -> Sums:
         """Return them with another axis of length 1."""
         return Sums(*(np.expand_dims(each, axis) for each in (self.n, self.total, self.squares)))

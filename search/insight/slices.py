@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.features import Features
-from search.insight.blocks import Block, place_of_highest
+from search.insight.blocks import Block, Place, place_of_highest
 from search.insight.cuts import Condition, Cut, Mask, cuts_of, describe
 from search.insight.intervals import Array, Sums, mean_difference, share_difference
 
@@ -28,7 +28,7 @@ MIN_ROWS = 20
 what is unusual."""
 LEVEL = 0.05
 """Chance that any of all the intervals misses the truth."""
-BESIDE, UNEXPLAINED = 0.001, 0.01
+BESIDE, UNEXPLAINED = 0.001, 0.05
 """Levels at which a pair is worse than what its halves hold beside it, and a slice is worse than
 those before it on the list explain. They choose what is listed; intervals don't depend on them."""
 MAX_PAIRED = 40
@@ -141,22 +141,39 @@ class _Finder:
             low, block, lower = self._worst(unexplained)
             if block is None or (low <= 0 and number >= least):
                 return
-            place = block.widened(place_of_highest(lower), np.isfinite(lower), unexplained)
+            place = self._widened(block, lower, unexplained)
             mask = block.mask(place)
             yield self._measured(block.conditions(place), mask)
             membership = 2 * membership + mask
 
     def _worst(self, unexplained: Array) -> tuple[float, Block | None, Array]:
-        """Return the highest lower end, its block, and all lower ends there."""
+        """Return the highest lower end of what is unexplained, its block, and all of them there.
+
+        What chance explains comes last: there the lower end by all rows counts, too.
+        """
         highest, best, of_best = -np.inf, None, np.empty(0)
         for ends, block in self._ranked:
-            if _highest(ends) <= highest:
+            if _highest(ends) <= min(highest, 0.0):
                 break
-            by_rest = self._lower_ends(block, unexplained, mean_difference, UNEXPLAINED)
-            lower = np.minimum(ends, by_rest)
+            lower = self._lower_ends(block, unexplained, mean_difference, UNEXPLAINED)
+            lower = np.where(ends > 0, lower, np.minimum(ends, lower))
             if _highest(lower) > highest:
                 highest, best, of_best = _highest(lower), block, lower
         return highest, best, of_best
+
+    def _widened(self, block: Block, lower: Array, unexplained: Array) -> Place:
+        """Return the worst candidate, its ranges as wide as the rows beside are as bad.
+
+        The worst is too narrow: of the ranges within a weak one some look weaker by chance. Of
+        those that hold it, and hold nothing that is clearly better, the one with the strongest
+        evidence is taken (the scan statistic of Kulldorff, 1997).
+        """
+        worst = place_of_highest(lower)
+        inside = block.sums(unexplained)
+        narrow = inside.at(worst)
+        added = _low(mean_difference, narrow, inside - narrow, self._level)
+        may_be = block.holding(worst) & np.isfinite(lower) & (added <= 0)
+        return place_of_highest(np.where(may_be, block.evidence(unexplained), -np.inf))
 
     def _lower_ends(
         self, block: Block, values: Array, difference: Difference, level: float

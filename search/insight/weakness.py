@@ -90,7 +90,8 @@ class Weakness:
             for each in self.confusions[:1]
         ]
         if self.unfixable is not None:
-            parts.append(f"tuning can't fix {self.unfixable.share:.0%} of it")
+            share, rows = self.unfixable.share, self.unfixable.num_rows
+            parts.append(f"tuning can't fix {share:.0%} of it ({rows:,} rows)")
         return "; ".join(parts)
 
     def _size(self) -> str:

@@ -10,6 +10,7 @@ import pytest
 from search.data import DataOptions, Dataset, prepare_dataset
 from search.data.features import Features
 from search.data.phase_rows import RowPlan
+from search.data.source import read_table
 from search.insight.compare import compare
 from search.insight.evidence import Evidence
 from search.insight.result import Confirmed, Proof
@@ -173,3 +174,25 @@ def test_of_images_the_sheet_has_pictures(tmp_path: Path) -> None:
     values = case.evidence.before(record).values
     assert all(each["picture"].startswith("data:image/png;base64,") for each in values["samples"])
     assert values["slices"][0]["words"].startswith("brightness of image ≤ 1")
+
+
+def test_of_numbers_the_error_is_in_the_target_s_unit(tmp_path: Path) -> None:
+    case = Case(tmp_path, read_table("sklearn:diabetes"))
+    rows, target = case.rows.validation, case.data.inputs["target"].to_numpy()
+    record = case.record("c0000", "coarse", "default:a paper")
+    parts = {"validation": Predictions(rows, target[rows, None] + np.float32(0.5))}
+    save_predictions(case.run.path / "coarse" / "trials" / "c0000", parts)
+    values = case.evidence.before(record).values
+    sd = case.data.preparation.target_scale[1]
+    assert values["error"]["value"] == pytest.approx(0.5 * sd, rel=1e-4)
+    first = values["samples"][0]
+    assert first["said"] - first["truth"] == pytest.approx(0.5 * sd, rel=1e-4)
+
+
+def test_where_coarse_had_no_default_the_proof_s_runs_tell(case: Case, weak: np.ndarray) -> None:
+    winner = case.confirmed("f1", by_chance(0.05, 2))
+    baseline = case.confirmed("baseline", weak | by_chance(0.05, 1))
+    values = case.evidence.before_by(proof_of(winner, baseline)).values
+    assert (values["name"], values["slices"][0]["words"]) == ("baseline", "work = own")
+    nobody = proof_of(winner, Confirmed("baseline", (), 2))
+    assert "completed" in case.evidence.before_by(nobody).values["missing"]
