@@ -35,9 +35,10 @@ from search.data import DataOptions, Dataset, prepare_dataset
 from search.data.audit import audit_table
 from search.data.batches import Resident
 from search.data.columns import joined
+from search.data.features import Features, num_rows_to_keep
 from search.data.phase_rows import RowPlan, check_classes, describe_divisions
 from search.data.source import read_table
-from search.errors import Interrupted, RunFailed, SieveError
+from search.errors import Interrupted, RunDirError, RunFailed, SieveError
 from search.execution.clock import RunClock
 from search.execution.driver import Observer, PhaseDriver
 from search.execution.forecast import foresee
@@ -49,16 +50,29 @@ from search.findings import Finding, failures
 from search.insight.curves import describe as describe_verdicts
 from search.insight.curves import judge_all
 from search.insight.ensemble import choose_ensemble
+from search.insight.evidence import Account, Evidence
 from search.insight.failures import explain_nothing_converged
 from search.insight.findings import check_names, describe, explain_failures
-from search.insight.result import Confirmed, group_confirmed, prove
+from search.insight.result import Confirmed, Proof, group_confirmed, prove
 from search.insight.selection import NoEnsemble
 from search.insight.truth import Truth
-from search.rundir import AUDIT, CLUSTER, DONE, PLAN, PREFLIGHT, PROVENANCE, SUBSAMPLE, RunDir
+from search.rundir import (
+    AFTER,
+    AUDIT,
+    BEFORE,
+    CLUSTER,
+    DONE,
+    PLAN,
+    PREFLIGHT,
+    PROVENANCE,
+    SUBSAMPLE,
+    RunDir,
+)
 from search.space import Space, apply_overrides
 from search.speed import Speed
 from search.strategy.budget import Plan, make_plan
 from search.strategy.change import Change
+from search.strategy.confirm import best_default
 from search.strategy.deadline import Deadline
 from search.strategy.fine import FinePhase
 from search.strategy.grid import GridPhase, check_grids
@@ -150,6 +164,7 @@ class Run:
                 self.plan = self.make_plan()
                 self.method = self._method(self.plan)
                 coarse = self.search_coarse()
+                self.look_at_default(coarse)
                 space = self.narrow(coarse)
                 fine = self.search_fine(space, coarse)
                 confirmed = self.confirm(coarse, fine)
@@ -212,16 +227,23 @@ class Run:
     def load_data(self) -> None:
         """Read, split and prepare the data; refuse other data than an earlier session's."""
         self.data: Dataset = prepare_dataset(self._table, self._options)
-        del self._table
         check_classes(self.study.coarse.classes, self.data.spec)
         num_seeds = self.study.confirm.num_seeds
         self.rows = RowPlan.of(self.data, seed=self.study.seed, num_fresh=num_seeds)
+        self.evidence = Evidence(self.dir, self.data, self._features())
+        del self._table
         self.metric = resolve_metric(self.study.metric, self.data.spec.task)
         self.display.metric, self.display.mode = self.metric, self._mode
         if not self.dir.exists(PROVENANCE):
             for warning in self.data.warnings:
                 self._say("data", "warning", warning)
         write_provenance(self.dir, self.study.data, self.data)
+
+    def _features(self) -> Features:
+        """What the rows hold by which trials are judged: all that is kept of the table itself."""
+        schema, spec = self.data.schema, self.data.spec
+        num_rows = num_rows_to_keep(len(schema.kinds), spec.num_outputs)
+        return Features.of(self._table, schema, self.rows.judged(num_rows))
 
     def check_model(self) -> None:
         """Load the model module and look whether its network fits the data."""
@@ -293,6 +315,33 @@ class Run:
     def search_coarse(self) -> History:
         """Wide and short: defaults and Sobol points under ASHA, on a subsample."""
         return self._run_phase(self.method.coarse(), lambda: self.plan.coarse_ends_at)
+
+    def look_at_default(self, coarse: History) -> None:
+        """Where the best published default errs: know it before tuning it."""
+        if not self.dir.exists(BEFORE):
+            default = best_default(coarse, self.plan.ladder)
+            self._account(BEFORE, lambda: self.evidence.before(default))
+
+    def look_at_winner(self, proof: Proof) -> None:
+        """Where the winner errs: what tuning has mended, and what it can't."""
+        if "missing" in self._said_before():
+            self._account(BEFORE, lambda: self.evidence.before_by(proof))
+        self._account(AFTER, lambda: self.evidence.after(proof, self._said_before()))
+
+    def _said_before(self) -> dict[str, Any]:
+        try:
+            said: dict[str, Any] = self.dir.read_json(BEFORE)
+        except RunDirError as error:
+            return {"missing": str(error)}
+        return said
+
+    def _account(self, file: str, find: Callable[[], Account]) -> None:
+        try:
+            account = find()
+        except Exception as error:  # an explanation that fails must not cost the run
+            account = Account.missing(f"not found: {type(error).__name__}: {error}")
+        self.dir.write_json(file, account.values)
+        self._say("weakness", "weakness", account.line)
 
     def narrow(self, coarse: History) -> Space:
         """From the survivors to where fine looks first, each change with its evidence."""
@@ -435,6 +484,7 @@ class Run:
             self._leave_unfinished(error)
             raise error
         self._say("confirm", "verdict", proof.comparison.statement)
+        self.look_at_winner(proof)
         write_best(self.dir, proof.winner, self.data, self.model, self.metric)
         ensemble = self._offer_ensemble(groups, proof.winner)
         return self._write_result("complete", **proof.to_json(), ensemble=ensemble)

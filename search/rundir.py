@@ -29,6 +29,7 @@ PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"
 CLUSTER = "cluster.json"
 AUDIT, PROVENANCE, COARSE_SPACE = "audit.json", "provenance.json", "space/0.json"
 TRUST = "trust.json"
+BEFORE, AFTER = "weakness/before.json", "weakness/after.json"
 _BEFORE_PLAN = (STUDY, JOURNAL, PROVENANCE, COARSE_SPACE, SUBSAMPLE)
 _FINDINGS = (AUDIT, CLUSTER, PREFLIGHT)
 """They outlive a run that they stop, and don't keep another from its folder."""

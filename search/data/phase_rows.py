@@ -93,6 +93,15 @@ class RowPlan:
             for train, validation in ((self.train, self.validation), *self.fresh)
         ]
 
+    def judged(self, num_rows: int) -> Rows:
+        """Return the rows by which trials are judged, the test rows left out, sorted.
+
+        Args:
+            num_rows: Of each division at most.
+        """
+        orders = (self.validation, *(validation for _, validation in self.fresh))
+        return np.unique(np.concatenate([subsample(order, num_rows) for order in orders]))
+
     def describe(self, coarse_rows: int, fine_rows: int) -> dict[str, Any]:
         """Return the phases' subsamples as in ``subsample.json``: sizes and sampling rates."""
         sizes = {"coarse": coarse_rows, "fine": fine_rows, "confirm": len(self.train)}

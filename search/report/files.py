@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,8 @@ class Run:
         study: ``study.json``; may be empty.
         plan: ``plan.json``; may be empty.
         trust: ``trust.json``; may be empty.
+        weakness_before: ``weakness/before.json``; may be empty.
+        weakness_after: ``weakness/after.json``; may be empty.
     """
 
     path: Path
@@ -114,6 +116,8 @@ class Run:
     study: dict[str, Any]
     plan: dict[str, Any]
     trust: tuple[dict[str, Any], ...] = ()
+    weakness_before: dict[str, Any] = field(default_factory=dict)
+    weakness_after: dict[str, Any] = field(default_factory=dict)
 
     def of_phase(self, phase: str) -> list[TrialRecord]:
         """Return the trials of a phase; none when it hasn't been reached."""
@@ -172,6 +176,8 @@ def read_run(run_dir: Path) -> Run:
         study=_read_json(run_dir / "study.json"),
         plan=_read_json(run_dir / "plan.json"),
         trust=tuple(_read_json(run_dir / "trust.json")),
+        weakness_before=_read_json(run_dir / "weakness" / "before.json"),
+        weakness_after=_read_json(run_dir / "weakness" / "after.json"),
     )
     if not (run.trials or run.spaces or run.journal or run.result or run.study):
         raise RunDirError(f"'{run_dir}' holds nothing of a run; give the folder that the run wrote")

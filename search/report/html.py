@@ -25,6 +25,7 @@ from search.report.importance import PhaseImportance, what_mattered
 from search.report.spaces import space_rows
 from search.report.strips import strips
 from search.report.trust import trust_figure, trust_rows
+from search.report.weakness import weakness_parts
 
 _VERDICTS = {
     "better": "Better than the baseline",
@@ -107,6 +108,7 @@ def render(run: Run) -> str:
         plotly=Markup(plotly.offline.get_plotlyjs()),
         **_headline(run),
         **_confirmation(run),
+        parts=weakness_parts(run),
         **_search(run),
         **_importance(run),
         **_appendix(run),

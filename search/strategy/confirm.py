@@ -143,14 +143,18 @@ def _improves(record: Record) -> bool:
     return record.best.point > (1.0 - LAST) * record.evaluations[-1].point
 
 
-def _baseline(coarse: History, defaults: Sequence[Default], ladder: Ladder) -> Candidate:
+def best_default(coarse: History, ladder: Ladder) -> Record | None:
+    """Return the published default that did best in coarse; None where none reached a rung."""
     tried = [record for record in coarse if record.trial.is_default]
-    ranked = rank_records(tried, ladder.coarse)
-    if not ranked:
+    return next(iter(rank_records(tried, ladder.coarse)), None)
+
+
+def _baseline(coarse: History, defaults: Sequence[Default], ladder: Ladder) -> Candidate:
+    best = best_default(coarse, ladder)
+    if best is None:
         why = f"baseline: {defaults[0].source}; no published default reached a rung in coarse"
         source = f"{BASELINE}:{defaults[0].source}"
         return Candidate(BASELINE, defaults[0].config, source, why, None)
-    best = ranked[0]
     source = best.trial.source.replace("default", BASELINE, 1)
     why = f"{source.replace(':', ': ', 1)}; the best published one"
     return Candidate(BASELINE, best.trial.config, source, why, _speed(best))

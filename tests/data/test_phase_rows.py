@@ -127,3 +127,12 @@ def test_the_description_has_each_phases_size_and_rates() -> None:
     for rate in described["coarse"]["rates"].values():
         assert rate == pytest.approx(200 / len(PLAN.train), abs=0.02)
     assert set(described["confirm"]["rates"].values()) == {1.0}
+
+
+@given(SIZES)
+def test_the_rows_that_trials_are_judged_by_are_those_of_all_divisions(num_rows: int) -> None:
+    plan = RowPlan.of(DIGITS, seed=0, num_fresh=2)
+    divisions = (plan.validation, *(validation for _, validation in plan.fresh))
+    wanted = set(np.concatenate([order[:num_rows] for order in divisions]).tolist())
+    assert plan.judged(num_rows).tolist() == sorted(wanted)
+    assert not wanted & set(plan.test.tolist())

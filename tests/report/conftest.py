@@ -10,7 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from search.data.features import Features
 from search.insight.compare import compare
+from search.insight.judgement import Judgement, Truth
+from search.insight.pictures import data_uris
+from search.insight.slices import Slice
+from search.insight.weakness import find_weakness, measure_again
+from search.training.predictions import Predictions
 
 BEGUN = 1_750_000_000.0
 FULL = 60_000
@@ -31,6 +37,29 @@ def _rates(low, high, optimizers):
         )
         for each in optimizers
     ]
+
+
+ROWS = np.arange(400)
+PIXELS = np.random.default_rng(5).integers(0, 17, (400, 1, 8, 8)).astype(np.uint8)
+BRIGHTNESS = Features(ROWS, {"brightness of image": PIXELS.mean((1, 2, 3))}, {})
+DIGITS = Truth(ROWS % 10, tuple("0123456789"))
+
+
+def judged(wrong, seed):
+    """A model that errs on a share of the digits, on more of the dark ones; 7s it takes for 1s."""
+    random = np.random.default_rng(seed)
+    dark = BRIGHTNESS.numeric["brightness of image"] < 7.6
+    errs = random.random(400) < np.where(dark, 0.5, wrong)
+    said = np.where(errs, np.where(ROWS % 10 == 7, 1, (ROWS + 1) % 10), ROWS % 10)
+    said = np.where(ROWS < 12, (ROWS + 2) % 10, said)  # what every model gets wrong
+    chances = np.full((400, 10), 0.01)
+    chances[ROWS, said] = 0.91
+    return Judgement.of([Predictions(ROWS, np.log(chances).astype(np.float32))], DIGITS)
+
+
+def pictured(found):
+    rows = found.sample_rows
+    return found.with_pictures(dict(zip(rows, data_uris(PIXELS[rows]), strict=True)))
 
 
 def coarse_space():
@@ -222,6 +251,9 @@ class Builder:
         self._write("coarse")
         self._json("space/0.json", coarse_space())
         self._json("trust.json", [_trust("rungs", FULL // 64, 0.84, 0.55, 0.95)])
+        source = {"source": "Gorishniy et al. 2021, table 2", "samples_seen": 3_750}
+        found = find_weakness("c0000", judged(0.2, seed=1), BRIGHTNESS)
+        self._json("weakness/before.json", pictured(found).to_json() | source)
 
     def _drop_curve(self, trial_id):
         self.curves["coarse"] = [row for row in self.curves["coarse"] if row[0] != trial_id]
@@ -250,7 +282,20 @@ class Builder:
             for seed in (11, 12, 13):
                 self.add("confirm", source, config, seed, FULL, steps=16)
         self._write("confirm")
+        self._weakness_after(order[0]["trial_id"])
         self._result([source for source, _ in tried])
+
+    def _weakness_after(self, winner):
+        sides = {"winner": judged(0.1, seed=2), "baseline": judged(0.2, seed=3)}
+        others = {"baseline": sides["baseline"]}
+        found = find_weakness(winner, sides["winner"], BRIGHTNESS, others)
+        before = json.loads((self.path / "weakness" / "before.json").read_text())
+        then = [Slice.from_json(each) for each in before["slices"]]
+        again = {
+            "compared": measure_again(found.slices, BRIGHTNESS, sides),
+            "compared_before": measure_again(then, BRIGHTNESS, sides),
+        }
+        self._json("weakness/after.json", pictured(found).to_json() | again)
 
     def _scores(self, source):
         mine = [trial for trial in self.trials["confirm"] if trial["source"] == source]

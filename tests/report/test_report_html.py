@@ -6,20 +6,26 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from search.data.features import Features
 from search.errors import RunDirError
+from search.insight.judgement import Judgement, Truth
+from search.insight.weakness import find_weakness
 from search.report import write_report
 from search.report.files import read_run
 from search.report.html import flat, render
 from search.report.importance import what_mattered
+from search.training.predictions import Predictions
 
 SECTIONS = (
     "configuration",
     "confirmation",
     "ensemble",
     "training",
+    "weaknesses",
     "trials",
     "space",
     "importance",
@@ -138,6 +144,64 @@ def test_space_tells_what_changed_and_why(page):
     assert "It went with optimizer = sgd." in words
 
 
+def test_weaknesses_are_told_side_by_side(page):
+    words = page.words("weaknesses")
+    assert "Before: c0000" in words
+    assert "Gorishniy et al. 2021, table 2, after 3.75k training samples" in words
+    assert words.count("brightness of image ≤ ") >= 2
+    assert "Winner now" in words
+    assert "7 → 1" in words
+    assert "every run of" in words
+    assert "Review them by hand, and drop none unseen" in words
+    for advice in ("Look first at how", "merge them or mend", "collect more of it", "by hand"):
+        assert advice in words
+
+
+def test_of_images_the_sheet_shows_pictures(page, run_dir):
+    text = render(read_run(run_dir))
+    shown = re.findall(r'<img src="(data:image/png;base64,[^"]+)" alt="row (\d+)"', text)
+    parts = [read_run(run_dir).weakness_before, read_run(run_dir).weakness_after]
+    wanted = [each for part in parts for each in part["samples"]] + parts[1]["mislabels"]
+    assert shown == [(each["picture"], str(each["row"])) for each in wanted]
+
+
+def test_a_picture_that_isn_t_ours_is_not_shown(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    path = run_dir / "weakness" / "before.json"
+    values = json.loads(path.read_text())
+    values["samples"][0]["picture"] = "https://example.org/x.png"
+    values["slices"][0]["words"] = "job = <script>alert(1)</script>"
+    path.write_text(json.dumps(values))
+    page = Page(write_report(run_dir).read_text())
+    assert all(each.startswith(("#", "data:")) for each in page.fetched)
+    assert page.scripts == 2
+    assert "job = <script>" in page.words("weaknesses")
+
+
+def test_of_numbers_the_errors_are_in_their_unit(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    random = np.random.default_rng(0)
+    target = random.normal(size=200).astype(np.float32)
+    said = (target + random.normal(0, 0.3, 200)).astype(np.float32)[:, None]
+    truth = Truth(target, scale=(50_000.0, 10_000.0))
+    judged = Judgement.of([Predictions(np.arange(200), said)], truth)
+    features = Features(np.arange(200), {"rooms": random.integers(1, 9, 200).astype(float)}, {})
+    found = find_weakness("c0000", judged, features)
+    (run_dir / "weakness" / "before.json").write_text(json.dumps(found.to_json()))
+    words = Page(write_report(run_dir).read_text()).words("weaknesses")
+    assert "off on average" in words
+    assert "rooms" in words
+    assert "Confused classes" not in words
+
+
+def test_a_weakness_that_couldn_t_be_found_says_why(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    why = {"missing": "the predictions of c0000 weren't kept"}
+    (run_dir / "weakness" / "before.json").write_text(json.dumps(why))
+    words = Page(write_report(run_dir).read_text()).words("weaknesses")
+    assert "Left out before tuning: the predictions of c0000 weren't kept." in words
+
+
 def test_user_text_is_escaped(run_dir, page):
     assert "<b>&amp;</b>" in page.words("journal")
     assert "excludes 0 <b>" not in render(read_run(run_dir))
@@ -191,6 +255,7 @@ def test_coarse_only_says_what_is_missing(half, coarse_dir):
         assert "Left out" in half.sections[name]
     assert "The fine phase isn't complete" in half.words("trials")
     assert "hasn't been narrowed yet" in half.words("space")
+    assert "it takes several good models" in half.words("weaknesses")
     assert "Coarse" in half.words("cost")
     assert len(half.figures) == 1 + 1 + 12 + importance_figures(coarse_dir)
 

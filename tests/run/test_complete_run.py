@@ -91,6 +91,7 @@ def test_the_folder_holds_each_stage_s_files(done: tuple[Path, list[dict]]) -> N
     names += ["space/0.json", "space/1.json", "journal.jsonl", "report.html", "best/config.yaml"]
     names += ["best/model.safetensors", "best/preparation.json", "best/ensemble.json"]
     names += ["trust.json"]
+    names += ["weakness/before.json", "weakness/after.json"]
     names += [
         f"{p}/{f}.parquet" for p in ("coarse", "fine", "confirm") for f in ("trials", "curves")
     ]
@@ -178,6 +179,28 @@ def test_every_move_of_the_space_has_its_evidence(done: tuple[Path, list[dict]])
     said = {entry["message"] for entry in journal if entry["phase"] == "narrow"}
     for each in space["evidence"]:
         assert f"{each['dimension']}: {each['why']}" in said
+
+
+def test_weaknesses_are_known_before_tuning_and_after(
+    done: tuple[Path, list[dict]], result: dict
+) -> None:
+    before, after = (
+        json.loads((done[0] / "weakness" / f"{side}.json").read_text())
+        for side in ("before", "after")
+    )
+    # The study's space holds no default, so that coarse had none: the proof's runs tell.
+    assert (before["name"], before["source"]) == ("baseline", result["baseline"]["source"])
+    assert before["error"]["value"] == pytest.approx(1 - result["baseline"]["validation"]["mean"])
+    assert after["name"] == result["winner"]["trial_id"]
+    assert after["error"]["value"] == pytest.approx(1 - result["winner"]["validation"]["mean"])
+    assert set(after["models"]) == {"baseline", *(f["trial_id"] for f in result["finalists"])}
+    assert len(after["samples"]) == 24
+    test_rows = set(load_dataset(DataOptions(uri="sklearn:breast_cancer")).splits.test.tolist())
+    for part in (before, after):
+        assert not test_rows & {sample["row"] for sample in part["samples"]}
+    journal = (done[0] / "journal.jsonl").read_text()
+    assert "before tuning, the published default" in journal
+    assert "after tuning, the winner" in journal
 
 
 def test_the_best_model_predicts_from_its_folder_alone(
