@@ -9,8 +9,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figures
-
 PEER_NAMES = {
     "ray_asha_random": "Ray Tune, ASHA + random",
     "optuna_tpe_hyperband": "Optuna, TPE + Hyperband",
@@ -46,8 +44,7 @@ def write_readme(results: Path, target: Path) -> None:
     """Write the table of all results in a folder.
 
     Args:
-        results: Folder with a JSON file for each task, and ``guide/`` with files of
-            :class:`~benchmarks.figures.Figures`.
+        results: Folder with a JSON file for each task.
         target: The Markdown file.
     """
     measured = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
@@ -55,8 +52,6 @@ def write_readme(results: Path, target: Path) -> None:
     with_peers = [each for each in measured if any(peer in each for peer in PEER_NAMES)]
     if with_peers:
         parts += [_PEERS, _peers_table(with_peers)]
-    guide = sorted((results / "guide").glob("*.json"))
-    parts += [Figures.read(path).markdown() for path in guide]
     target.write_text("\n".join(parts))
 
 

@@ -18,25 +18,27 @@ from typing import Any, get_args
 from sklearn.metrics import confusion_matrix, f1_score
 
 from benchmarks.figures import Figures
-from benchmarks.guide.trainings import DATA, PLANTS, Ground, Planted, halves, plant
+from benchmarks.guide.trainings import DATA, PLANTS, Ground, Planted, plant
 from search.insight.curves import Name, Scale, judge
 from search.trials import Ending, Evaluation, Record, Trial
 
 NAMES = get_args(Name)
 PER_CAUSE_AND_DATA = 6
+"""Trainings in each half."""
+WANTED = [
+    (name, label, half * PER_CAUSE_AND_DATA + number)
+    for half in (0, 1)
+    for name in DATA
+    for label in PLANTS
+    for number in range(PER_CAUSE_AND_DATA)
+]
 
 
 def make(folder: Path, file: Path) -> None:
     """Train what isn't in the file yet; a line a training, null where a plant had no effect."""
     done = len(file.read_text().splitlines()) if file.exists() else 0
-    wanted = [
-        (name, label, number)
-        for name in DATA
-        for label in PLANTS
-        for number in range(PER_CAUSE_AND_DATA)
-    ]
     ground: Ground | None = None
-    for name, label, number in wanted[done:]:
+    for name, label, number in WANTED[done:]:
         if ground is None or ground.name != name:
             ground = Ground(folder, name)
         planted = plant(ground, label, number)
@@ -44,10 +46,15 @@ def make(folder: Path, file: Path) -> None:
             lines.write(json.dumps(None if planted is None else asdict(planted)) + "\n")
 
 
-def read(file: Path) -> list[Planted]:
-    """Return the trainings of a file."""
+def read(file: Path) -> tuple[list[Planted], list[Planted]]:
+    """Return a file's trainings: those to set thresholds on, and those to measure by."""
     values = [json.loads(line) for line in file.read_text().splitlines()]
-    return [_planted(each) for each in values if each is not None]
+    half = len(WANTED) // 2
+    first, second = (
+        [_planted(each) for each in part if each is not None]
+        for part in (values[:half], values[half:])
+    )
+    return first, second
 
 
 def _planted(values: dict[str, Any]) -> Planted:
@@ -94,7 +101,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if "SIEVE_DATA" in os.environ:
         make(Path(os.environ["SIEVE_DATA"]), arguments.trainings)
-    first, second = halves(read(arguments.trainings))
+    first, second = read(arguments.trainings)
     figures = measure(second if arguments.half == "second" else first)
     print(figures.text)
     figures.save(arguments.out)

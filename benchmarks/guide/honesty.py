@@ -1,7 +1,6 @@
 """Whether a proof calls equals equal: simulated confirms of two configurations that are as good.
 
-``python -m benchmarks.guide.honesty`` takes seconds, trains nothing, and writes its part of
-``benchmarks/README.md``.
+``python -m benchmarks.guide.honesty`` takes seconds and trains nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import Figures
-from benchmarks.table import write_readme
 from search.insight.compare import compare, verdict_of
 from search.insight.resample import resample
 from search.insight.truth import Truth
@@ -131,7 +129,7 @@ def _verdict(generator: np.random.Generator, size: int, differing: int) -> str:
 
 
 def main() -> None:
-    """Simulate, and write the figures and their part of the README."""
+    """Simulate, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--num", type=int, default=1_000, help="proofs a line; of test parts a fifth"
@@ -140,7 +138,6 @@ def main() -> None:
     arguments = parser.parse_args()
     confirms(arguments.num).save(arguments.out / "honesty-confirms.json")
     rows(arguments.num // 5).save(arguments.out / "honesty-rows.json")
-    write_readme(BENCHMARKS / "measured", BENCHMARKS / "README.md")
 
 
 if __name__ == "__main__":

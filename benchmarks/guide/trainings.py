@@ -376,13 +376,3 @@ def _ended(record: Record, *, otherwise: Name) -> Name:
     losses = [x for e in record.evaluations for x in (e.train_loss, e.validation_loss)]
     finite = all(map(math.isfinite, losses)) and "batch" not in record.ending.reason
     return "diverged" if finite else "exploding"
-
-
-def halves(planted: list[Planted]) -> tuple[list[Planted], list[Planted]]:
-    """Return a half to set thresholds on, and one to measure by, each cause in both."""
-    by_label: dict[str, list[Planted]] = {}
-    for each in planted:
-        by_label.setdefault(each.label, []).append(each)
-    first = [each for group in by_label.values() for each in group[::2]]
-    second = [each for group in by_label.values() for each in group[1::2]]
-    return first, second

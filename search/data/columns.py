@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from search.errors import DataError
 
-_LARGEST = 1e300
+_LARGEST, _SMALLEST = 1e300, 1e-280
 
 
 def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -64,8 +64,10 @@ def numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
             f"column '{name}' shall be numeric and has values that are no numbers; "
             "declare it categorical (data.kinds), or leave it out (data.ignore)"
         ) from error
-    # A mark such as the largest float is a number, but means and differences would overflow.
-    return np.clip(np.where(np.isfinite(values), values, np.nan), -_LARGEST, _LARGEST)
+    # A mark such as the largest float is a number, but means and differences would overflow; so
+    # would slopes between numbers that are as good as zero.
+    known = np.where(np.isfinite(values), values, np.nan)
+    return np.clip(np.where(np.abs(known) < _SMALLEST, 0.0, known), -_LARGEST, _LARGEST)
 
 
 def strings(column: pa.ChunkedArray, name: str) -> NDArray[np.object_]:

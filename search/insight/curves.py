@@ -47,22 +47,26 @@ DEAD_BATCH = 16
 """In smaller batches many units have no gradient and live."""
 POOR = 0.85
 """A training that ends below this, on the scale of the best one, is poor …"""
+SHORT = 0.95
+"""… and below this it falls short."""
 BARELY_LEARNT = 0.3
-"""… and below this it has hardly learnt."""
 SLOW_UPDATE = 6e-4
 """A step that changes weights by a smaller share is a timid one …"""
-FAST_UPDATE = 2e-2
+FAST_UPDATE = 5e-2
 """… and by a larger share a wild one."""
-SWING = 0.04
-"""Spread of the validation loss about its course."""
-RISE = 0.05
+SWING = 0.028
+"""Spread about its course, of the training loss as of the validation loss."""
+RISE, WIDE_RISE = 0.05, 0.02
+"""What validation loses from its best; less is enough where the gap is wide."""
+WIDE_GAP, HUGE_GAP = 0.3, 1.0
+NARROW_GAP = 0.03
 RISING_EVALUATIONS = 3
-SETTLED_EARLY = 0.15
-"""A budget is too long where nothing is gained after this share of it."""
-SETTLED = 0.02
-"""Nothing is gained where all that comes is less than this."""
-LAST_QUARTER = 0.75
-STILL_GAINS = 0.03
+LEARNT_EARLY, EARLY = 0.825, 0.05
+"""A budget is too long where this share of all is learnt in this share of it …"""
+SETTLED, SETTLED_EARLY = 0.05, 0.25
+"""… and nothing more than this is gained after that share."""
+HALF, LAST_QUARTER = 0.55, 0.75
+STILL_GAINS = 0.045
 """In the last quarter: more than the end of a decaying learning rate brings."""
 SURE = 2.0
 """Standard errors by which a slope must differ from zero."""
@@ -143,6 +147,11 @@ class Curve:
         return float(self.validation[self.best_at])
 
     @property
+    def batch_size(self) -> int:
+        """Of the training; where the model has none, one that is large enough."""
+        return int(self.record.trial.config.get("batch_size", DEAD_BATCH))
+
+    @property
     def gap(self) -> float:
         """By how much training is ahead of validation at the end."""
         return float(self.train[-1] - self.validation[-1])
@@ -160,15 +169,30 @@ class Curve:
         half = len(self) // 2
         return _line(self.at[half:], self.validation[half:])
 
+    @cached_property
+    def swing(self) -> float:
+        """Spread of the second half about its line, of training or validation: the smaller one.
+
+        An overfitted network's validation loss may go anywhere; where both swing, steps are wild.
+        """
+        half = len(self) // 2
+        return min(self._second_half[2], _line(self.at[half:], self.train[half:])[2])
+
+    @property
+    def learnt_early(self) -> float:
+        """The share of the best progress that was there early on."""
+        early = float(np.interp(EARLY, self.at, self.validation))
+        return early / self.best if self.best > 0 else 0.0
+
+    @property
+    def rise(self) -> float:
+        """By how much validation has fallen back from its best."""
+        return self.best - float(self.validation[-1])
+
     @property
     def slope(self) -> float:
         """Progress a budget in the second half."""
         return self._second_half[0]
-
-    @property
-    def swing(self) -> float:
-        """Spread of the second half about its line."""
-        return self._second_half[2]
 
     @property
     def is_rising(self) -> bool:
@@ -294,8 +318,7 @@ def _diverged(record: Record, scale: Scale) -> Verdict | None:
 
 def _dead(curve: Curve) -> Verdict | None:
     dead = curve.probe("dead_units", DEAD_EVALUATIONS)
-    batch = int(curve.record.trial.config.get("batch_size", DEAD_BATCH))
-    if not dead > DEAD or curve.best > POOR or (batch < DEAD_BATCH and dead < 1.0):
+    if not dead > DEAD or curve.best > SHORT or (curve.batch_size < DEAD_BATCH and dead < 1.0):
         return None
     return Verdict(
         "dead",
@@ -309,7 +332,9 @@ def _dead(curve: Curve) -> Verdict | None:
 def _lr_too_low(curve: Curve) -> Verdict | None:
     update = curve.probe("update_ratio")
     is_timid = update < SLOW_UPDATE if math.isfinite(update) else curve.best < BARELY_LEARNT
-    if not (is_timid and curve.best < POOR and (curve.is_rising or curve.best < BARELY_LEARNT)):
+    if not is_timid or curve.best > SHORT:
+        return None
+    if not (curve.is_rising and curve.gap < NARROW_GAP) and curve.best > BARELY_LEARNT:
         return None
     return Verdict(
         "lr-too-low",
@@ -317,6 +342,52 @@ def _lr_too_low(curve: Curve) -> Verdict | None:
         f"a step changes weights by {update:.1g} of their size; {curve.best:.0%} of the best known",
         "raise the learning rate",
         {"update_ratio": update, "progress": curve.best, "slope": curve.slope},
+    )
+
+
+def _still_improving(curve: Curve) -> Verdict | None:
+    if not (curve.late_gain > STILL_GAINS and curve.is_rising):
+        return None
+    return Verdict(
+        "still-improving",
+        len(curve),
+        f"the last quarter brought {curve.late_gain:.0%}, and more would come",
+        "train longer",
+        {"late_gain": curve.late_gain, "slope": curve.slope},
+    )
+
+
+def _overfitting_far(curve: Curve) -> Verdict | None:
+    return _overfitting(curve) if curve.gap > HUGE_GAP else None
+
+
+def _overfitting(curve: Curve) -> Verdict | None:
+    after = len(curve) - 1 - curve.best_at
+    least = WIDE_RISE if curve.gap > WIDE_GAP else RISE
+    is_learning = curve.train[-1] > curve.train[curve.best_at]
+    if after < RISING_EVALUATIONS or curve.rise < least or not is_learning:
+        return None
+    at = curve.best_at + 1
+    return Verdict(
+        "overfitting",
+        at + RISING_EVALUATIONS,
+        f"validation has lost {curve.rise:.0%} since evaluation {at}, training gained",
+        "regularise more: weight decay, dropout; or stop earlier",
+        {"rise": curve.rise, "gap": curve.gap, "best_at": float(curve.at[curve.best_at])},
+    )
+
+
+def _wild(curve: Curve) -> Verdict | None:
+    if curve.swing < SWING:
+        return None
+    is_small = curve.batch_size < DEAD_BATCH
+    return Verdict(
+        "noisy" if is_small else "lr-high",
+        len(curve),
+        f"both losses swing by {curve.swing:.0%} of all that can be learnt, in batches of "
+        f"{curve.batch_size}",
+        "raise the batch size" if is_small else "lower the learning rate, or decay it",
+        {"swing": curve.swing, "slope": curve.slope},
     )
 
 
@@ -334,59 +405,12 @@ def _lr_high(curve: Curve) -> Verdict | None:
     )
 
 
-def _noisy(curve: Curve) -> Verdict | None:
-    if curve.swing < SWING or abs(curve.slope) / 2 > curve.swing:
-        return None
-    return Verdict(
-        "noisy",
-        len(curve),
-        f"the validation loss swings by {curve.swing:.0%} of all that can be learnt",
-        "raise the batch size, or decay the learning rate",
-        {"swing": curve.swing, "slope": curve.slope},
-    )
-
-
-def _overfitting(curve: Curve) -> Verdict | None:
-    after = len(curve) - 1 - curve.best_at
-    rise = curve.best - float(curve.validation[-1])
-    is_learning = curve.train[-1] > curve.train[curve.best_at]
-    if after < RISING_EVALUATIONS or rise < RISE or not is_learning:
-        return None
-    return Verdict(
-        "overfitting",
-        curve.best_at + 1 + RISING_EVALUATIONS,
-        f"validation has lost {rise:.0%} since evaluation {curve.best_at + 1}, training gained",
-        "regularise more: weight decay, dropout; or stop earlier",
-        {"rise": rise, "gap": curve.gap, "best_at": float(curve.at[curve.best_at])},
-    )
-
-
-def _too_long(curve: Curve) -> Verdict | None:
-    if curve.settled_at > SETTLED_EARLY or curve.best < POOR:
-        return None
-    return Verdict(
-        "too-long",
-        len(curve),
-        f"nothing was gained after {curve.settled_at:.0%} of the budget",
-        "shorten the budget",
-        {"settled_at": curve.settled_at},
-    )
-
-
-def _still_improving(curve: Curve) -> Verdict | None:
-    if not (curve.late_gain > STILL_GAINS and curve.is_rising):
-        return None
-    return Verdict(
-        "still-improving",
-        len(curve),
-        f"the last quarter brought {curve.late_gain:.0%}, and more would come",
-        "train longer",
-        {"late_gain": curve.late_gain, "slope": curve.slope},
-    )
-
-
 def _underfitting(curve: Curve) -> Verdict | None:
-    if curve.best > POOR or curve.gap > 1 - curve.best:
+    is_poor = curve.best < POOR
+    widest = 1 - curve.best if is_poor else NARROW_GAP
+    if curve.best > SHORT or curve.gap > widest:
+        return None
+    if not is_poor and curve.settled_at > HALF:
         return None
     return Verdict(
         "underfitting",
@@ -397,13 +421,27 @@ def _underfitting(curve: Curve) -> Verdict | None:
     )
 
 
+def _too_long(curve: Curve) -> Verdict | None:
+    if curve.settled_at > SETTLED_EARLY or curve.learnt_early < LEARNT_EARLY:
+        return None
+    return Verdict(
+        "too-long",
+        len(curve),
+        f"{curve.learnt_early:.0%} was learnt in the first {EARLY:.0%} of the budget, and next to "
+        f"nothing was gained after {curve.settled_at:.0%}",
+        "shorten the budget",
+        {"settled_at": curve.settled_at, "learnt_early": curve.learnt_early},
+    )
+
+
 _RULES: Sequence[Callable[[Curve], Verdict | None]] = (
     _dead,
     _lr_too_low,
+    _still_improving,
+    _overfitting_far,
+    _wild,
     _lr_high,
     _overfitting,
-    _noisy,
-    _too_long,
-    _still_improving,
     _underfitting,
+    _too_long,
 )

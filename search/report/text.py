@@ -162,5 +162,6 @@ def sparkline(values: Sequence[float], width: int = 12) -> str:
 def _tick(value: float, low: float, high: float) -> str:
     if not math.isfinite(value):
         return "x"
-    share = (value - low) / (high - low) if high > low else 0.5
+    # Halves, since the whole range may be wider than the largest float.
+    share = (value / 2 - low / 2) / (high / 2 - low / 2) if high / 2 > low / 2 else 0.5
     return _TICKS[min(int(share * len(_TICKS)), len(_TICKS) - 1)]

@@ -62,7 +62,8 @@ def test_validation_that_falls_back_while_training_gains_is_overfitting() -> Non
 
 def test_a_loss_that_swings_is_noisy() -> None:
     course = [0.8 + 0.15 * (-1) ** i for i in range(20)]
-    assert name_of(record(course)) == "noisy"
+    assert name_of(record(course, config={"batch_size": 4})) == "noisy"
+    assert name_of(record(course, config={"batch_size": 64})) == "lr-high"
 
 
 def test_nothing_gained_after_the_first_tenth_is_too_long() -> None:
