@@ -27,6 +27,7 @@ from safetensors.torch import save_file
 
 from search.data import Dataset
 from search.data.batches import Resident
+from search.errors import one_line
 from search.execution.adapters import EVENTS, HANDOUT
 from search.speed import SpeedLimit
 from search.task import ModelModule, load_model
@@ -242,7 +243,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return Ending(
             trial_id=self._trial.trial_id,
             status="failed",
-            reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            reason=one_line(error),
             error=traceback.format_exc(),
             **self._vitals(),
         )

@@ -14,7 +14,7 @@ import torch
 from search.data import Dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
-from search.errors import ModelError, SieveError
+from search.errors import ModelError, SieveError, one_line
 from search.space import Config, Space
 from search.task import ModelModule, Spec
 from search.training.job import Job, Rows
@@ -61,7 +61,7 @@ def look_at_network(
         raise
     except Exception as error:
         raise ModelError(
-            f"model {model.path}: build or forward raised {_one_line(error)}"
+            f"model {model.path}: build or forward raised {one_line(error)}"
         ) from error
     wanted = (len(inputs[0]), spec.num_outputs)
     if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != wanted:
@@ -137,12 +137,7 @@ def _attempt(name: str, part: Callable[[], str]) -> Check:
     except SieveError as error:
         return Check(name, "FAIL", str(error))
     except Exception as error:
-        return Check(name, "FAIL", _one_line(error))
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        return Check(name, "FAIL", one_line(error))
 
 
 def _space_check(model: ModelModule, spec: Spec) -> str:
