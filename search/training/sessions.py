@@ -48,6 +48,13 @@ class Session(Protocol):
     def predictions(self) -> dict[str, Predictions]:
         """Return what the model says of the rows that it isn't trained on, by part."""
 
+    def save_model(self, folder: Path) -> None:
+        """After :meth:`outcome`, write what predicts as the best evaluation did.
+
+        Nothing is written where the model has no means for it. See
+        :func:`search.training.predictor.kept_file`.
+        """
+
 
 def open_session(
     job: Job, model: ModelModule, data: Resident, rows: Rows, state: Any = None
