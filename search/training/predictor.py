@@ -110,7 +110,7 @@ def own_saved(model: ModelModule, state: Any) -> bytes | None:
 
 
 def own_predict(
-    model: ModelModule, config: Config, spec: Spec, saved: bytes, name: str = "what it saved"
+    model: ModelModule, config: Config, spec: Spec, saved: bytes, name: str = "what was saved"
 ) -> Predict:
     """Return the function that a module makes of what it has kept.
 
@@ -128,7 +128,7 @@ def own_predict(
     except Exception as error:
         raise ModelError(
             f"model {model.path}: load_predictor doesn't read {name} ({one_line(error)}); "
-            "give it as it was in the run"
+            "it must read what save_predictor has returned"
         ) from error
     if not callable(predict):
         raise ModelError(
