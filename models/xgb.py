@@ -18,8 +18,8 @@ from search.space import Choice, Dimension, Float, Integer, Space
 
 if TYPE_CHECKING:
     from search.space import Config
-    from search.task import Spec
-    from search.training.own_data import Inputs, TrainingBudget, TrainingData
+    from search.task import Inputs, Predict, Spec
+    from search.training.own_data import TrainingBudget, TrainingData
 
 FULL_EPOCHS = 1_000
 """Rounds of a full training where time allows, as in Grinsztajn et al. (2022)."""
@@ -143,6 +143,26 @@ def train(
             booster.update(training, each)
         metrics = data.evaluate(predict, samples_seen=rounds * len(data.train))
         yield {**metrics, "learning_rate": float(config["learning_rate"])}, (number, booster)
+
+
+def save_predictor(state: Any) -> bytes:
+    """Return the booster of a state in XGBoost's UBJSON, which any later version reads."""
+    _, booster = state
+    return bytes(booster.save_raw("ubj"))
+
+
+def load_predictor(saved: bytes, config: Config, spec: Spec) -> Predict:
+    """Return what predicts as the saved booster did; torch's threads are XGBoost's."""
+    booster = _xgboost().Booster()
+    booster.load_model(bytearray(saved))
+    booster.set_param({"nthread": torch.get_num_threads()})
+
+    def predict(inputs: Inputs) -> NDArray[np.float32]:
+        # Rows to predict come once: their matrix isn't worth keeping.
+        matrix = _Matrices(spec, int(config["max_bin"])).of(inputs)
+        return _outputs(booster.predict(matrix, output_margin=True), spec)
+
+    return predict
 
 
 class _Matrices:

@@ -20,21 +20,22 @@ from search.rundir import RESULT, RunDir
 from search.space import Config
 from search.task import ModelModule, Spec
 from search.training.predictions import Predictions, read_part
+from search.training.predictor import kept_file
 
-MODEL, WEIGHTS = "best/model.json", "best/model.safetensors"
+BEST, MODEL = "best", "best/model.json"
 PREPARATION, ENSEMBLE = "best/preparation.json", "best/ensemble.json"
 
 
 def write_best(
     run: RunDir, winner: Confirmed, data: Dataset, model: ModelModule, metric: str
 ) -> None:
-    """Write the winner: its configuration, its weights and what is needed to predict.
+    """Write the winner: its configuration and what is needed to predict.
 
     ``model.json`` comes last: where it is, all of it is.
     """
-    weights = _weights(winner.best_run)
-    if run.exists(weights):
-        run.copy(weights, WEIGHTS)
+    kept = _kept(run, winner.best_run)
+    if kept is not None:
+        run.copy(str(kept), f"{BEST}/{kept.name}")
     run.write_yaml("best/config.yaml", winner.config)
     run.write_json(PREPARATION, data.preparation.to_json())
     run.write_json(
@@ -50,22 +51,27 @@ def write_best(
     )
 
 
-def _weights(trial_id: str) -> str:
-    return f"confirm/trials/{trial_id}/model.safetensors"
+def _kept(run: RunDir, trial_id: str) -> Path | None:
+    """Return what a run of the proof has left to predict with, within the run directory."""
+    path = kept_file(run.path / "confirm" / "trials" / trial_id)
+    return None if path is None else path.relative_to(run.path)
 
 
 def read_confirmed(run: RunDir, confirmed: Sequence[Confirmed], model: ModelModule) -> Read:
     """Return what reads the predictions of the proof's runs.
 
     Raises:
-        NoEnsemble: Weights of these runs weren't kept, so that nothing could predict with them.
+        NoEnsemble: What these runs trained wasn't kept, so that nothing could predict with them.
     """
     trials = [record.trial.trial_id for each in confirmed for record in each.records]
-    without = [trial_id for trial_id in trials if not run.exists(_weights(trial_id))]
-    if model.train is not None:
-        raise NoEnsemble("the model trains in a loop of its own, which keeps no weights")
+    without = [trial_id for trial_id in trials if _kept(run, trial_id) is None]
+    if not model.can_predict:
+        raise NoEnsemble(
+            "the model trains in a loop of its own and keeps nothing to predict with; "
+            "it has no save_predictor and load_predictor"
+        )
     if without:
-        raise NoEnsemble(f"the weights of {without[0]} are missing")
+        raise NoEnsemble(f"the model that {without[0]} trained is missing")
 
     def read(trial_id: str, part: str) -> Predictions | None:
         return read_part(run.path / "confirm" / "trials" / trial_id, part)
@@ -76,7 +82,7 @@ def read_confirmed(run: RunDir, confirmed: Sequence[Confirmed], model: ModelModu
 def write_ensemble(run: RunDir, ensemble: Ensemble | None) -> int:
     """Write what is needed to predict with an ensemble, beside the single winner.
 
-    The members' weights are hard links to those in ``confirm/``, where the file system has them:
+    The members' files are hard links to those in ``confirm/``, where the file system has them:
     they take no room of their own until ``best/`` is copied to another place.
 
     Args:
@@ -84,46 +90,37 @@ def write_ensemble(run: RunDir, ensemble: Ensemble | None) -> int:
         ensemble: None: there is none, and what an earlier proof left of one goes.
 
     Returns:
-        The size of the members' weights, in bytes.
+        The size of the members' files, in bytes.
     """
     run.remove(ENSEMBLE)
-    members = ensemble.members if ensemble is not None else ()
-    size = 0
-    for member in members:
-        run.link(_weights(member.trial_id), f"best/{member_weights(member.trial_id)}")
-        size += (run.path / _weights(member.trial_id)).stat().st_size
-    if members:
-        described = [
-            {
-                "trial_id": member.trial_id,
-                "weight": member.weight,
-                "config": member.config,
-                "weights": member_weights(member.trial_id),
-            }
-            for member in members
-        ]
-        run.write_json(ENSEMBLE, {"members": described})
+    if ensemble is None:
+        return 0
+    described, size = [], 0
+    for member in ensemble.members:
+        kept = _kept(run, member.trial_id)
+        assert kept is not None, "an ensemble is made of runs that were kept"
+        name = f"ensemble/{member.trial_id}{kept.suffix}"
+        run.link(str(kept), f"{BEST}/{name}")
+        size += (run.path / kept).stat().st_size
+        about = {"trial_id": member.trial_id, "weight": member.weight, "config": member.config}
+        described.append({**about, "weights": name})
+    run.write_json(ENSEMBLE, {"members": described})
     return size
-
-
-def member_weights(trial_id: str) -> str:
-    """Return the file of a member's weights, within ``best/``."""
-    return f"ensemble/{trial_id}.safetensors"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A trained network of the folder.
+    """A trained model of the folder.
 
     Attributes:
         weight: Of its answers.
         config: What it was trained with.
-        weights: The file of its weights.
+        kept: What its training has left, see :mod:`search.training.predictor`.
     """
 
     weight: float
     config: Config
-    weights: Path
+    kept: Path
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ class Best:
         metric: The study's metric.
         spec: What the module was told of the data.
         preparation: Makes a model's inputs of a table.
-        parts: The single winner's network, or all of the ensemble.
+        parts: The single winner, or all of the ensemble.
     """
 
     model: str
@@ -153,7 +150,7 @@ class Best:
             ensemble: Take the ensemble instead of the single winner.
 
         Raises:
-            RunDirError: The run isn't complete, keeps no weights, or has no ensemble.
+            RunDirError: The run isn't complete, keeps no trained model, or has no ensemble.
         """
         if not run.exists(MODEL):
             raise RunDirError(
@@ -171,12 +168,14 @@ class Best:
 
 
 def _single(run: RunDir, config: Config) -> Part:
-    if not run.exists(WEIGHTS):
+    kept = kept_file(run.path / BEST)
+    if kept is None:
         raise RunDirError(
-            f"{run.path} keeps no weights, as its model trains in a loop of its own; train it with "
+            f"{run.path} keeps no trained model: it has a training loop of its own without "
+            "save_predictor and load_predictor (README, 'Your own model'); train it with "
             "best/config.yaml, and predict with what you get"
         )
-    return Part(1.0, config, run.path / WEIGHTS)
+    return Part(1.0, config, kept)
 
 
 def _members(run: RunDir) -> tuple[Part, ...]:

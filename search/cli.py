@@ -304,7 +304,7 @@ def check_model(
     label: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Test that a model module keeps its contract: shapes, determinism, exact resume."""
+    """Test that a model module keeps its contract: shapes, determinism, resume, predictions."""
     sys.path.insert(0, os.getcwd())
     from dataclasses import asdict
 

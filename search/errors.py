@@ -56,6 +56,12 @@ class Interrupted(Exception):  # noqa: N818 - it is a state, not a mistake
     exit_code = EXIT_INTERRUPTED
 
 
+def one_line(error: BaseException) -> str:
+    """Return an exception's class and the first line of what it says."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, or the known names.
 

@@ -20,11 +20,10 @@ from search.data.dataset import Prepared
 from search.data.output import check_new_file, write_new_file
 from search.data.source import read_table
 from search.rundir import RunDir, finite
-from search.task import ModelModule, TaskType, load_model
+from search.task import ModelModule, load_model
 from search.training.job import device_for
-from search.training.network import load_network, outputs_of
-from search.training.precision import Precision
 from search.training.predictions import answers_of, average, decided
+from search.training.predictor import load_predictor
 from search.training.scoring import measure
 
 BATCH_ROWS, BATCH_BYTES = 16_384, 64 * 2**20
@@ -61,9 +60,10 @@ def predict(
     if out is not None:
         check_new_file(out, OUT)
     best = Best.read(run, ensemble=ensemble)
-    predictor = Predictor(best, load_model(model or best.model), device_for(1.0))
+    module = load_model(model or best.model)
+    device = device_for(1.0 if module.train is None else 0.0)
     summary = Summary(best)
-    tables = summary.passing(predictor.batches(read_table(uri)))
+    tables = summary.passing(Members(best, module, device).batches(read_table(uri)))
     if out is not None:
         write_new_file(tables, out, OUT)
     else:
@@ -72,7 +72,7 @@ def predict(
     about = {
         "model": best.model,
         "num_models": len(best.parts),
-        "device": predictor.device.type,
+        "device": device.type,
         "out": None if out is None else str(out),
     }
     return {**summary.to_json(), **about}
@@ -92,25 +92,21 @@ class Batch:
     truth: NDArray[Any] | None
 
 
-class Predictor:
-    """Trained networks, ready to predict.
+class Members:
+    """The single winner, or all models of the ensemble, ready to predict together.
 
     Args:
         best: What was kept of them.
-        model: The module that builds them.
-        device: Where they compute, in the precision that they were trained in.
-
-    Attributes:
-        device: Where they compute.
+        model: The module that they were trained from.
+        device: Where networks compute.
     """
 
     def __init__(self, best: Best, model: ModelModule, device: torch.device) -> None:
-        self.device = device
-        self._best = best
-        modules = [load_network(model, p.config, best.spec, p.weights, device) for p in best.parts]
-        weights = [part.weight for part in best.parts]
-        precisions = [Precision(module, device) for module in modules]
-        self._networks = list(zip(weights, modules, precisions, strict=True))
+        self._best, self._device = best, device
+        self._members = [
+            (part.weight, load_predictor(model, part.config, best.spec, part.kept, device))
+            for part in best.parts
+        ]
 
     def batches(self, table: pa.Table) -> Iterator[Batch]:
         """Predict a table's rows in their order, so many at a time as fit into bounded memory.
@@ -128,20 +124,13 @@ class Predictor:
         truth = best.preparation.truth(table) if label in table.column_names else None
         features = table.drop_columns([label]) if truth is not None else table
         prepared = Prepared(best.preparation.transform(features), best.spec, best.preparation)
-        data = Resident(prepared, self.device)
-        rows = torch.arange(table.num_rows, device=self.device)
+        data = Resident(prepared, self._device)
+        rows = torch.arange(table.num_rows, device=self._device)
         answers = (
-            (
-                weight,
-                answers_of(outputs_of(module, precision, data, rows).cpu().numpy(), self._task),
-            )
-            for weight, module, precision in self._networks
+            (weight, answers_of(member.outputs(data, rows), best.spec.task))
+            for weight, member in self._members
         )
         return Batch(average(answers), truth)
-
-    @property
-    def _task(self) -> TaskType:
-        return self._best.spec.task
 
 
 @dataclass

@@ -159,15 +159,7 @@ class RunDir:
 
     def write_file(self, name: str, write: Callable[[Path], Any]) -> None:
         """Let ``write`` fill a temporary file, then rename it to ``name``."""
-        target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            write(temporary)
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_at_once(self.path / name, write)
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file.
@@ -287,6 +279,17 @@ class RunDir:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def write_at_once(target: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a temporary file, then rename it to ``target``; make its folder first."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, target)
+    finally:  # also where both names were the same file's: a rename then does nothing
+        temporary.unlink(missing_ok=True)
 
 
 def finite(values: Any) -> Any:

@@ -9,8 +9,15 @@ A model module is a plain Python module, found by import path (``models.mlp``) o
 * ``build(config, spec) -> torch.nn.Module`` for the bundled training loop, **or**
   ``train(config, data, budget, *, seed, state=None)``, a generator of ``(metrics, state)``,
 
-and may say with a number ``FULL_EPOCHS`` how many passes over the training rows a full training
-has where time allows; 50 without.
+and may offer
+
+* ``FULL_EPOCHS``, a number: how many passes over the training rows a full training has where time
+  allows; 50 without,
+* beside ``train``, to predict new rows, ``save_predictor(state) -> bytes`` and
+  ``load_predictor(saved, config, spec) -> predict``. ``state`` is one that ``train`` has yielded;
+  ``predict`` then says of :data:`Inputs` what the ``predict`` that ``train`` gave to
+  ``data.evaluate`` before that yield did, also in another process. Without them a run keeps nothing
+  but the best configuration: it can't predict and has no ensemble.
 """
 
 from __future__ import annotations
@@ -25,6 +32,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+from numpy.typing import NDArray
+
 from search.errors import ModelError
 from search.space import Config, Space
 from search.space.values import is_number
@@ -33,6 +42,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 TaskType = Literal["classification", "regression"]
+Inputs = dict[str, NDArray[Any]]
+"""Kind (``image``, ``numeric``, ``categorical``) to an array (rows, …)."""
+Predict = Callable[[Inputs], NDArray[Any]]
+"""Inputs to (rows, outputs): logits or log-probabilities, or the standardised prediction."""
+_PAIR = ("save_predictor", "load_predictor")
 
 
 @dataclass(frozen=True)
@@ -144,6 +158,21 @@ class ModelModule:
         """The module's own training generator, if it has one."""
         return getattr(self.module, "train", None)
 
+    @property
+    def save_predictor(self) -> Callable[[Any], bytes] | None:
+        """Makes of a state of :attr:`train` what :attr:`load_predictor` reads."""
+        return getattr(self.module, "save_predictor", None)
+
+    @property
+    def load_predictor(self) -> Callable[[bytes, Config, Spec], Predict] | None:
+        """Makes a function that predicts; there is either none of the two or both."""
+        return getattr(self.module, "load_predictor", None)
+
+    @property
+    def can_predict(self) -> bool:
+        """Whether its trainings leave something to predict with."""
+        return self.train is None or self.save_predictor is not None
+
 
 @dataclass(frozen=True)
 class Default:
@@ -176,7 +205,8 @@ def load_model(path: str) -> ModelModule:
 
     Raises:
         ModelError: It can't be imported, or lacks ``space``, ``defaults``, or both of
-            ``build`` and ``train``, or its ``FULL_EPOCHS`` is no number above 0.
+            ``build`` and ``train``, or has one of ``save_predictor`` and ``load_predictor``
+            alone, or its ``FULL_EPOCHS`` is no number above 0.
     """
     is_file = path.endswith(".py")
     module = _load_file(Path(path)) if is_file else _load_import(path)
@@ -185,6 +215,10 @@ def load_model(path: str) -> ModelModule:
             raise ModelError(f"model {path} has no function '{name}'; see README, 'Your own model'")
     if not any(callable(getattr(module, name, None)) for name in ("build", "train")):
         raise ModelError(f"model {path} has neither 'build' nor 'train'; it must have one of them")
+    pair = [name for name in _PAIR if callable(getattr(module, name, None))]
+    if len(pair) == 1:
+        (other,) = set(_PAIR) - set(pair)
+        raise ModelError(f"model {path} has '{pair[0]}' without '{other}'; give both, or neither")
     epochs = getattr(module, "FULL_EPOCHS", 1)
     if not (is_number(epochs) and epochs > 0):
         raise ModelError(f"model {path}: FULL_EPOCHS = {epochs!r}; it must be a number above 0")

@@ -1,4 +1,7 @@
-"""Run directories that hold just what predicting needs: networks as they begin, never trained."""
+"""Run directories that hold just what predicting needs.
+
+Networks are as they begin, never trained; loops of their own are trained for a moment.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +15,17 @@ from safetensors.torch import save_file
 
 from search.best import write_best, write_ensemble
 from search.data import DataOptions, Dataset, load_dataset
+from search.data.batches import Resident
+from search.data.phase_rows import RowPlan
 from search.insight.ensemble import Ensemble, Member, RowComparison
 from search.insight.result import Confirmed
 from search.insight.truth import Score
 from search.rundir import RunDir
-from search.task import load_model
+from search.task import ModelModule, load_model
+from search.training.job import Job, Rows
 from search.training.network import build_network
 from search.training.scoring import resolve_metric
+from search.training.sessions import Session, open_session
 from search.trials import Ending, Evaluation, Record, Trial
 
 SEEDS, WEIGHTS = (0, 1, 2), (0.5, 0.3, 0.2)
@@ -67,6 +74,27 @@ def offered(runs: Confirmed) -> Ensemble:
     return Ensemble(members, score, score, score, tie, tie, 27, 3.0, "made up")
 
 
+def trained(trial: Trial, dataset: Dataset, module: ModelModule) -> Session:
+    """Train a run of the proof for some passes over the rows."""
+    rows = Rows.of(RowPlan.of(dataset, seed=0).confirm()[0])
+    points = tuple(number * len(rows.train) for number in (1, 4, 8))
+    job = Job(
+        trial_id=trial.trial_id,
+        config=trial.config,
+        spec=dataset.spec,
+        seed=trial.seed,
+        budget_samples=points[-1],
+        points=points,
+        metric=resolve_metric(None, dataset.spec.task),
+        target_sd=dataset.preparation.target_scale[1],
+        keep_best=True,
+    )
+    session = open_session(job, module, Resident(dataset, "cpu"), rows)
+    for _ in session.run():
+        pass
+    return session
+
+
 def best_run(
     folder: Path, uri: str, *, model: str = "models.mlp", ensemble: bool = False, **options: Any
 ) -> tuple[RunDir, Dataset]:
@@ -74,12 +102,16 @@ def best_run(
     dataset, module = load_dataset(DataOptions(uri=uri, **options)), load_model(model)
     runs = confirmed(module.defaults(dataset.spec)[0].config)
     run = RunDir.create(folder, {"data": {"uri": uri}}, "0")
-    for record in runs.records if module.train is None else ():
-        torch.manual_seed(record.trial.seed)
-        network = build_network(module, record.trial.config, dataset.spec)
-        weights = folder / "confirm" / "trials" / record.trial.trial_id / "model.safetensors"
-        weights.parent.mkdir(parents=True)
-        save_file(network.state_dict(), weights)
+    for record in runs.records:
+        trial = record.trial
+        left = folder / "confirm" / "trials" / trial.trial_id
+        if module.train is not None:
+            trained(trial, dataset, module).save_model(left)
+        else:
+            torch.manual_seed(trial.seed)
+            left.mkdir(parents=True)
+            network = build_network(module, trial.config, dataset.spec)
+            save_file(network.state_dict(), left / "model.safetensors")
     write_best(run, runs, dataset, module, resolve_metric(None, dataset.spec.task))
     if ensemble:
         write_ensemble(run, offered(runs))

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,24 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 import torch
-from best_runs import WEIGHTS, best_run, flowers, write
+from best_runs import WEIGHTS, best_run, confirmed, flowers, trained, write
 from rich.console import Console
 
 from search import prediction
-from search.best import ENSEMBLE, write_ensemble
+from search.best import ENSEMBLE, read_confirmed, write_ensemble
 from search.cli import main
 from search.data import Dataset
 from search.data.batches import Resident
+from search.data.source import read_table
 from search.errors import DataError, ModelError, RunDirError, SieveError
+from search.insight.selection import NoEnsemble
 from search.prediction import predict
 from search.report import print_prediction
 from search.rundir import RESULT, RunDir
 from search.task import load_model
 from search.training.network import load_network
+from search.training.predictions import answers_of, average, decided
+from search.trials import Record
 
 SPECIES = ["lily", "rose", "tulip"]
 OWN_LOOP = str(Path(__file__).parent / "training" / "own_boosting.py")
@@ -132,6 +137,36 @@ def test_classes_keep_their_type_and_images_are_read_too(tmp_path: Path) -> None
     assert sum(summary["predictions"].values()) == summary["rows"] == 1797
 
 
+@pytest.mark.parametrize("model", [OWN_LOOP, "models.xgb"], ids=["own", "xgb"])
+@pytest.mark.parametrize("data", ["sklearn:wine", "sklearn:diabetes"])
+def test_a_loop_of_its_own_predicts_what_its_run_reports(
+    tmp_path: Path, model: str, data: str
+) -> None:
+    run, dataset = best_run(tmp_path / "run", data, model=model, ensemble=True)
+    best = json.loads((run.path / "best/model.json").read_text())
+    assert (best["run"], len(list((run.path / "best/ensemble").glob("*.bin")))) == ("x-f1-s1", 3)
+    sessions = [trained(each.trial, dataset, load_model(model)) for each in runs_of(best)]
+    test = write(read_table(data).take(dataset.splits.test), tmp_path / "test.parquet")
+    summary = predict(run, test)
+    assert summary["metric"]["rows"] == len(dataset.splits.test)
+    assert summary["metric"]["value"] == pytest.approx(sessions[1].outcome().test[1], rel=1e-6)
+    assert summary["device"] == "cpu"
+    said = [answers_of(each.predictions()["test"].outputs, dataset.spec.task) for each in sessions]
+    together = predict(run, test, out=tmp_path / "together.csv", ensemble=True)
+    assert together["num_models"] == 3
+    wanted = decided(average(zip(WEIGHTS, said, strict=True)), dataset.spec.task)
+    mean, sd = dataset.preparation.target_scale
+    found = pa_csv.read_csv(tmp_path / "together.csv")["prediction"].to_numpy()
+    if dataset.spec.task == "regression":
+        np.testing.assert_allclose(found, mean + sd * wanted, rtol=1e-6)
+    else:
+        assert found.tolist() == wanted.tolist()
+
+
+def runs_of(best: dict) -> Sequence[Record]:
+    return confirmed(best["config"]).records
+
+
 def test_the_members_weights_take_no_room_and_an_ensemble_that_is_gone_is_gone(
     done: tuple[RunDir, Dataset],
 ) -> None:
@@ -156,13 +191,23 @@ def refused(error: type[SieveError], run: RunDir, uri: str, *words: str, **optio
     assert [word for word in words if word not in message] == []
 
 
-def test_a_run_without_a_best_model_a_network_or_an_ensemble_is_refused(
-    tmp_path: Path, uri: str
+@pytest.fixture
+def keeps_nothing(tmp_path: Path) -> str:
+    """A model with a loop of its own, and without the means to keep what it trains."""
+    text = Path(OWN_LOOP).read_text().replace("def save_predictor", "def save")
+    path = tmp_path / "keeps_nothing.py"
+    path.write_text(text.replace("def load_predictor", "def load"))
+    return str(path)
+
+
+def test_a_run_without_a_best_model_a_trained_one_or_an_ensemble_is_refused(
+    tmp_path: Path, uri: str, keeps_nothing: str
 ) -> None:
     begun = RunDir.create(tmp_path / "begun", {"data": {}}, "0")
     refused(RunDirError, begun, uri, "no best model yet", "sieve resume")
-    own, _ = best_run(tmp_path / "own", uri, label="species", model=OWN_LOOP)
-    refused(RunDirError, own, uri, "keeps no weights", "loop of its own", "best/config.yaml")
+    own, _ = best_run(tmp_path / "own", uri, label="species", model=keeps_nothing)
+    words = ("keeps no trained model", "loop of its own", "save_predictor", "best/config.yaml")
+    refused(RunDirError, own, uri, *words)
     alone, _ = best_run(tmp_path / "alone", uri, label="species")
     refused(RunDirError, alone, uri, "no ensemble (none was made)", ensemble=True)
     alone.write_json(RESULT, {"ensemble": {"members": [], "reason": "too large"}})
@@ -190,6 +235,31 @@ def test_a_module_that_is_gone_or_builds_another_network_is_refused(
     weights = done[0].path / "best/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     refused(RunDirError, done[0], uri, "model.safetensors can't be read")
+
+
+def test_what_a_loop_of_its_own_left_needs_its_module(
+    tmp_path: Path, uri: str, keeps_nothing: str
+) -> None:
+    run, _ = best_run(tmp_path / "own", uri, label="species", model=OWN_LOOP)
+    words = ("has no load_predictor to read", "model.bin", "as it was in the run")
+    for model in (keeps_nothing, "models.mlp"):
+        refused(ModelError, run, uri, model, *words, model=model)
+    (run.path / "best/model.bin").write_bytes(b"no pickle")
+    words = ("own_boosting.py: load_predictor doesn't read", "model.bin (UnpicklingError: ")
+    refused(ModelError, run, uri, *words)
+
+
+def test_there_is_no_ensemble_of_what_isn_t_kept(
+    tmp_path: Path, uri: str, keeps_nothing: str
+) -> None:
+    runs = [confirmed({"learning_rate": 0.1, "max_depth": 3, "subsample": 0.5})]
+    own, _ = best_run(tmp_path / "own", uri, label="species", model=OWN_LOOP)
+    assert callable(read_confirmed(own, runs, load_model(OWN_LOOP)))
+    (own.path / "confirm/trials/x-f1-s2/model.bin").unlink()
+    with pytest.raises(NoEnsemble, match="the model that x-f1-s2 trained is missing"):
+        read_confirmed(own, runs, load_model(OWN_LOOP))
+    with pytest.raises(NoEnsemble, match="loop of its own and keeps nothing to predict with"):
+        read_confirmed(own, runs, load_model(keeps_nothing))
 
 
 def test_a_file_that_exists_or_can_t_be_is_refused_before_anything_is_predicted(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import time
 import traceback
@@ -23,16 +22,15 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 from ray import tune
-from safetensors.torch import save_file
 
 from search.data import Dataset
 from search.data.batches import Resident
+from search.errors import one_line
 from search.execution.adapters import EVENTS, HANDOUT
 from search.speed import SpeedLimit
 from search.task import ModelModule, load_model
 from search.training.job import Job, Rows, Vitals, device_for
 from search.training.predictions import save_predictions
-from search.training.session import NetworkSession
 from search.training.sessions import (
     DamagedState,
     Session,
@@ -60,7 +58,7 @@ class PhaseContext:
         early_stopping: Whether trials may end early.
         num_cpus: CPUs of a trial.
         num_gpus: GPUs of a trial.
-        keep_best: Write the best checkpoint's weights and predictions when a trial completes.
+        keep_best: Write what the best checkpoint predicts, and with what, when a trial completes.
         rungs: Points at which a trial waits for a decision.
         speed_limit: Ends what is too slow to be proven, published defaults excepted.
         smoke_rung: What a configuration has to pass first, published defaults excepted.
@@ -81,7 +79,7 @@ class PhaseContext:
     smoke_rung: SmokeRung | None = None
 
 
-STATE, WEIGHTS = "state.pt", "model.safetensors"
+STATE = "state.pt"
 SMOKED = "smoked"
 """The key in a state file: what the smoke rung has cost."""
 _REPORT_SECONDS = 0.5
@@ -154,7 +152,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         at_rung = bool(new) and new[-1].point in self._context.rungs
         self._save_when_due(ended or at_rung)
         ending = self._ending() if ended else None
-        self._keep_predictions(at_rung, ending)
+        self._keep(at_rung, ending)
         return self._result(new, ending)
 
     def _train_to_report(self, stream: Iterator[Evaluation]) -> Iterator[Evaluation]:
@@ -214,10 +212,6 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     def _ending(self) -> Ending:
         assert self._session is not None
         outcome = self._session.outcome()
-        if self._context.keep_best and isinstance(self._session, NetworkSession):
-            temporary = self._folder / f".{WEIGHTS}.{os.getpid()}.tmp"
-            save_file(self._session.weights(), temporary)
-            os.replace(temporary, self._folder / WEIGHTS)
         loss, metric = outcome.test or (None, None)
         return Ending(
             trial_id=self._trial.trial_id,
@@ -228,21 +222,22 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             **self._vitals(),
         )
 
-    def _keep_predictions(self, at_rung: bool, ending: Ending | None) -> None:
-        """Keep what a run of the proof says at its end, and a published default at each rung."""
+    def _keep(self, at_rung: bool, ending: Ending | None) -> None:
+        """Keep a proof's run and what it says at its end; what a default says at each rung, too."""
         assert self._session is not None
         completed = ending is not None and ending.status == "completed"
+        is_best = completed and self._context.keep_best
         waits = at_rung and ending is None
-        if (completed and self._context.keep_best) or (
-            self._trial.is_default and (completed or waits)
-        ):
+        if is_best:
+            self._session.save_model(self._folder)
+        if is_best or (self._trial.is_default and (completed or waits)):
             save_predictions(self._folder, self._session.predictions())
 
     def _failure(self, error: Exception) -> Ending:
         return Ending(
             trial_id=self._trial.trial_id,
             status="failed",
-            reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            reason=one_line(error),
             error=traceback.format_exc(),
             **self._vitals(),
         )
@@ -304,6 +299,7 @@ def make_job(trial: Trial, context: PhaseContext, dataset: Dataset) -> Job:
         target_sd=dataset.preparation.target_scale[1],
         early_stopping=context.early_stopping,
         speed_limit=None if trial.is_default else context.speed_limit,
+        keep_best=context.keep_best,
     )
 
 

@@ -31,6 +31,7 @@ class Job:
         target_sd: Standard deviation of a regression target, for metrics in its own unit.
         early_stopping: End when the validation loss hasn't improved for a third of the budget.
         speed_limit: End soon when a full run would take longer; None: take your time.
+        keep_best: Keep what is needed to predict as the best evaluation did, also where it costs.
     """
 
     trial_id: str
@@ -43,6 +44,7 @@ class Job:
     target_sd: float = 1.0
     early_stopping: bool = True
     speed_limit: SpeedLimit | None = None
+    keep_best: bool = False
 
 
 @dataclass(frozen=True)

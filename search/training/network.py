@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from search.data.batches import Resident
-from search.errors import ModelError, RunDirError, SieveError
+from search.errors import ModelError, RunDirError, SieveError, one_line
 from search.space import Config
 from search.task import ModelModule, Spec
 from search.training.precision import Precision
@@ -73,7 +73,7 @@ def load_network(
     try:
         tensors = load_file(weights)
     except (SafetensorError, OSError) as error:
-        raise RunDirError(f"{weights} can't be read: {_first_line(error)}") from error
+        raise RunDirError(f"{weights} can't be read: {one_line(error)}") from error
     try:
         module = build_network(model, config, spec)
         module.load_state_dict(tensors)
@@ -82,11 +82,7 @@ def load_network(
     except Exception as error:
         raise ModelError(
             f"model {model.path} doesn't build the network that {weights} is of "
-            f"({type(error).__name__}: {_first_line(error)}); give it as it was in the run"
+            f"({one_line(error)}); give it as it was in the run"
         ) from error
     to_format(module, torch.channels_last)
     return module.to(device)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")

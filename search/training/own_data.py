@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +13,9 @@ from numpy.typing import NDArray
 
 from search.data.batches import Resident
 from search.errors import ModelError
-from search.task import Spec
+from search.task import Inputs, Predict, Spec
 from search.training.job import Job, Rows
 from search.training.scoring import score
-
-Inputs = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Part:
     """Some rows as arrays.
 
     Attributes:
-        inputs: Kind (``image``, ``numeric``, ``categorical``) to (rows, …).
+        inputs: The rows, as :data:`search.task.Inputs`.
         target: (rows,) class codes, or the standardised target.
     """
 
@@ -71,14 +68,11 @@ class TrainingData:
     _best: float = field(default=math.inf, repr=False)
     _outputs: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
-    def evaluate(
-        self, predict: Callable[[Inputs], NDArray[Any]], *, samples_seen: int
-    ) -> dict[str, float]:
+    def evaluate(self, predict: Predict, *, samples_seen: int) -> dict[str, float]:
         """Return the metrics to yield.
 
         Args:
-            predict: Inputs to outputs (rows, outputs): logits or log-probabilities, or the
-                standardised prediction.
+            predict: A :data:`search.task.Predict`.
             samples_seen: Training samples so far.
 
         Raises:
@@ -103,18 +97,10 @@ class TrainingData:
         """What was predicted last, by part: (rows, outputs)."""
         return dict(self._outputs)
 
-    def _score(
-        self, predict: Callable[[Inputs], NDArray[Any]], part: Part, name: str
-    ) -> tuple[float, float]:
+    def _score(self, predict: Predict, part: Part, name: str) -> tuple[float, float]:
         job = self._job
-        outputs = np.asarray(predict(part.inputs), dtype=np.float32)
         wanted = (len(part), job.spec.num_outputs)
-        # A single output may come without its axis, as scikit-learn's do.
-        if outputs.shape not in ([wanted, wanted[:1]] if wanted[1] == 1 else [wanted]):
-            raise ModelError(
-                f"predict returns {outputs.shape} for {wanted[0]} rows; it must return {wanted}"
-            )
-        self._outputs[name] = outputs.reshape(wanted).copy()
+        self._outputs[name] = outputs_by(predict, part.inputs, wanted).copy()
         return score(
             torch.from_numpy(self._outputs[name]),
             torch.as_tensor(part.target),
@@ -124,13 +110,34 @@ class TrainingData:
         )
 
 
+def outputs_by(predict: Predict, inputs: Inputs, wanted: tuple[int, int]) -> NDArray[np.float32]:
+    """Return what a module's ``predict`` says, float32, of the wanted shape (rows, outputs).
+
+    Raises:
+        ModelError: It returns another shape.
+    """
+    outputs = np.asarray(predict(inputs), dtype=np.float32)
+    # A single output may come without its axis, as scikit-learn's do.
+    if outputs.shape not in ([wanted, wanted[:1]] if wanted[1] == 1 else [wanted]):
+        raise ModelError(
+            f"predict returns {outputs.shape} for {wanted[0]} rows; it must return {wanted}"
+        )
+    return outputs.reshape(wanted)
+
+
+def inputs_of(data: Resident, rows: torch.Tensor, spec: Spec) -> Inputs:
+    """Return some rows as arrays, in the memory of the CPU wherever ``data`` lives."""
+    tensors = data.inputs(rows.to(data.device))
+    arrays = [tensor.contiguous().cpu().numpy() for tensor in tensors]
+    return dict(zip(spec.inputs, arrays, strict=True))
+
+
 def training_data(job: Job, data: Resident, rows: Rows) -> TrainingData:
     """Return a job's rows as arrays, in the memory of the CPU wherever ``data`` lives."""
 
     def part(which: torch.Tensor) -> Part:
-        inputs, target = data.batch(which.to(data.device))
-        arrays = [tensor.contiguous().cpu().numpy() for tensor in inputs]
-        return Part(dict(zip(job.spec.inputs, arrays, strict=True)), target.cpu().numpy())
+        target = data.target(which.to(data.device)).cpu().numpy()
+        return Part(inputs_of(data, which, job.spec), target)
 
     return TrainingData(
         spec=job.spec,

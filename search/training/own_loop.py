@@ -11,6 +11,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from search.data.batches import Resident
 from search.errors import ModelError
+from search.rundir import write_at_once
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.own_data import TrainingBudget, training_data
 from search.training.predictions import Predictions
+from search.training.predictor import OWN, own_saved
 from search.training.stopping import StoppingRules
 from search.trials import Evaluation
 
@@ -48,13 +51,14 @@ class OwnLoopSession:
         assert model.train is not None
         self.job = job
         self.evaluations: list[Evaluation] = []
-        self._path = model.path
+        self._model, self._path = model, model.path
         self._ended: Outcome | None = None
         self._seconds = 0.0
         self._state: Any = None
         self._test: tuple[float, float] | None = None
         self._rows = rows
         self._best_outputs: dict[str, NDArray[np.float32]] = {}
+        self._kept: bytes | None = None
         self._data = training_data(job, data, rows)
         self._rules = StoppingRules(math.inf, job.budget_samples, job.early_stopping)
         if state is not None:
@@ -134,6 +138,8 @@ class OwnLoopSession:
             self._best_outputs = self._data.outputs
             tested = "test_loss" in metrics
             self._test = (metrics["test_loss"], metrics["test_metric"]) if tested else None
+            if self.job.keep_best:
+                self._kept = own_saved(self._model, self._state)
         if diverged is not None:
             self._ended = Outcome("failed", diverged)
         elif evaluation.point >= self.job.budget_samples:
@@ -157,6 +163,12 @@ class OwnLoopSession:
             if rows is not None and name in self._best_outputs
         }
 
+    def save_model(self, folder: Path) -> None:
+        """Write what predicts as the best evaluation did, where the module keeps it."""
+        kept = self._kept
+        if kept is not None:
+            write_at_once(folder / OWN, lambda path: path.write_bytes(kept))
+
     @property
     def has_ended(self) -> bool:
         """Whether :meth:`run` has nothing more to yield."""
@@ -174,6 +186,7 @@ class OwnLoopSession:
             "seconds": (self._seconds, self._data.seconds),
             "test": self._test,
             "outputs": self._best_outputs,
+            "kept": self._kept,
             "rules": self._rules.to_json(),
             "ended": self._ended,
             "evaluations": self.evaluations,
@@ -184,6 +197,7 @@ class OwnLoopSession:
         self._seconds, self._data.seconds = state["seconds"]
         self._test = state["test"]
         self._best_outputs = state["outputs"]
+        self._kept = state["kept"]
         self._rules = StoppingRules(**state["rules"])
         self._ended = state["ended"]
         self._data.beaten_by(self._rules.best_loss)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 from torch import Tensor
 
+from search.rundir import write_at_once
 from search.task import TaskType
 
 PREDICTIONS = "predictions.safetensors"
@@ -54,10 +54,7 @@ def save_predictions(folder: Path, parts: dict[str, Predictions]) -> bool:
     for name, each in parts.items():
         arrays[f"{name}.rows"] = np.ascontiguousarray(each.rows)
         arrays[f"{name}.outputs"] = np.ascontiguousarray(each.outputs)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{PREDICTIONS}.{os.getpid()}.tmp"
-    save_file(arrays, temporary)
-    os.replace(temporary, folder / PREDICTIONS)
+    write_at_once(folder / PREDICTIONS, lambda path: save_file(arrays, path))
     return True
 
 

@@ -12,18 +12,22 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from search.data.batches import EpochOrder, Position, Resident, batches
+from search.rundir import write_at_once
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.network import build_network, outputs_of
 from search.training.optimizers import GradientRules, make_optimizer
 from search.training.precision import Precision
 from search.training.predictions import Predictions
+from search.training.predictor import WEIGHTS
 from search.training.probes import Probe
 from search.training.pruning import Pruner, to_format
 from search.training.schedules import Schedule
@@ -225,6 +229,10 @@ class NetworkSession:
             samples_seen=self._samples_seen,
             sparsity=self._best_sparsity,
         )
+
+    def save_model(self, folder: Path) -> None:
+        """Write :meth:`weights` into a folder."""
+        write_at_once(folder / WEIGHTS, lambda path: save_file(self.weights(), path))
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights on the CPU, after :meth:`outcome` those of the best checkpoint.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from search.data.batches import Resident
+from search.rundir import write_at_once
 from search.task import ModelModule
 from search.training.job import Job, Outcome, Rows, Vitals
 from search.training.own_loop import OwnLoopSession
@@ -48,6 +48,13 @@ class Session(Protocol):
     def predictions(self) -> dict[str, Predictions]:
         """Return what the model says of the rows that it isn't trained on, by part."""
 
+    def save_model(self, folder: Path) -> None:
+        """After :meth:`outcome`, write what predicts as the best evaluation did.
+
+        Nothing is written where the model has no means for it. See
+        :func:`search.training.predictor.kept_file`.
+        """
+
 
 def open_session(
     job: Job, model: ModelModule, data: Resident, rows: Rows, state: Any = None
@@ -67,10 +74,7 @@ def open_session(
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a session's state; a crash leaves the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    write_at_once(path, lambda temporary: torch.save(state, temporary))
 
 
 def load_state(path: Path) -> dict[str, Any] | None:

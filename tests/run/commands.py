@@ -103,14 +103,16 @@ def _is_trainable(process: psutil.Process) -> bool:
 
 
 def outcome(run_dir: Path) -> dict[str, list[dict]]:
-    """Return what must not depend on interruptions: trials, curves and weaknesses, no clock."""
+    """Return what must not depend on interruptions: model, trials, curves, weaknesses, no clock."""
     clock = {"train_seconds", "eval_seconds", "start_seconds", "started_at", "ended_at", "seconds"}
     tables = [f"{p}/{t}" for p in ("coarse", "fine", "confirm") for t in ("trials", "curves")]
     rows = {name: pq.read_table(run_dir / f"{name}.parquet").to_pylist() for name in tables}
     sides = [run_dir / "weakness" / f"{side}.json" for side in ("before", "after")]
     weaknesses = {path.name: [json.loads(path.read_text())] for path in sides}
     assert not any("missing" in each for (each,) in weaknesses.values())
-    return weaknesses | {
+    without_clock = {
         name: [{k: repr(v) for k, v in row.items() if k not in clock} for row in table]
         for name, table in rows.items()
     }
+    model = [{"model": (run_dir / "best" / "model.bin").read_bytes()}]
+    return {**weaknesses, **without_clock, "best": model}

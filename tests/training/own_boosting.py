@@ -1,5 +1,6 @@
 """A model with a training loop of its own: scikit-learn's boosting, tree by tree."""
 
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,8 +8,8 @@ import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
 from search.space import Config, Float, Integer, Space
-from search.task import Spec
-from search.training.own_data import Inputs, TrainingBudget, TrainingData
+from search.task import Inputs, Predict, Spec
+from search.training.own_data import TrainingBudget, TrainingData
 
 
 def space(spec: Spec) -> Space:
@@ -41,17 +42,30 @@ def train(
         else GradientBoostingRegressor
     )
     done, boosting = state or (0, kind(**config, warm_start=True, random_state=seed))
-
-    def predict(inputs: Inputs) -> np.ndarray:
-        if data.spec.task == "regression":
-            return boosting.predict(matrix(inputs))
-        return np.log(boosting.predict_proba(matrix(inputs)) + 1e-9)
+    predict = predict_with(boosting)
 
     for number, point in enumerate(budget.points[done:], start=done + 1):
         boosting.n_estimators = max(1, round(point / len(features)))
         boosting.fit(features, data.train.target)
         samples = boosting.n_estimators * len(features)
         yield data.evaluate(predict, samples_seen=samples), (number, boosting)
+
+
+def save_predictor(state: Any) -> bytes:
+    return pickle.dumps(state[1])
+
+
+def load_predictor(saved: bytes, config: Config, spec: Spec) -> Predict:
+    return predict_with(pickle.loads(saved))
+
+
+def predict_with(boosting: Any) -> Predict:
+    def predict(inputs: Inputs) -> np.ndarray:
+        if isinstance(boosting, GradientBoostingRegressor):
+            return boosting.predict(matrix(inputs))
+        return np.log(boosting.predict_proba(matrix(inputs)) + 1e-9)
+
+    return predict
 
 
 def matrix(inputs: Inputs) -> np.ndarray:

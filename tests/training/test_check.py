@@ -11,7 +11,7 @@ from search.training.scoring import resolve_metric
 
 BOOSTING = load_model(str(Path(__file__).with_name("own_boosting.py")))
 XGB = load_model("models.xgb")
-PARTS = ["space", "defaults", "shapes", "determinism", "resume"]
+PARTS = ["space", "defaults", "shapes", "determinism", "resume", "predictions"]
 
 SPACE = """
 import numpy as np
@@ -44,6 +44,15 @@ def train(config, data, budget, *, seed, state=None):
         done += 1
         yield data.evaluate(predict, samples_seen=point), {{"done": done, "guess": guess}}
 """
+GOES_ON = OWN.format(resume="guess = guess if state is None else state['guess']")
+PAIR = """
+def save_predictor(state):
+    return state["guess"].tobytes()
+
+def load_predictor(saved, config, spec):
+    guess = np.frombuffer(saved)
+    return lambda inputs: np.tile(guess, (len(inputs["numeric"]), 1))
+"""
 
 
 @dataclass
@@ -59,6 +68,12 @@ class Writer:
 @pytest.fixture
 def write(tmp_path: Path) -> Writer:
     return Writer(tmp_path)
+
+
+@pytest.fixture
+def write_other(tmp_path: Path) -> Writer:
+    (tmp_path / "other").mkdir()
+    return Writer(tmp_path / "other")
 
 
 def check(model: ModelModule, small: Small) -> dict[str, Check]:
@@ -102,9 +117,76 @@ def test_a_model_of_ones_own_passes(write: Writer) -> None:
     assert not failed(check(write(SPACE + LINEAR), table()))
 
 
-def test_a_loop_of_ones_own_passes(write: Writer) -> None:
-    resume = "guess = guess if state is None else state['guess']"
-    assert not failed(check(write(SPACE + OWN.format(resume=resume)), table()))
+def test_a_loop_of_ones_own_passes(write: Writer, write_other: Writer) -> None:
+    checks = check(write(SPACE + GOES_ON), table())
+    assert not failed(checks)
+    assert checks["predictions"].status == "WARN"
+    assert "neither predictions nor an ensemble" in checks["predictions"].message
+    assert "save_predictor and load_predictor" in checks["predictions"].message
+    kept = check(write_other(SPACE + GOES_ON + PAIR), table())
+    assert {each.status for each in kept.values()} == {"PASS"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("tobytes()", "tolist()", "save_predictor() returned list; it must return bytes"),
+        ("return state", "return state[0] or state", "save_predictor raised KeyError: 0"),
+        ("frombuffer(saved)", "load(saved)", "load_predictor doesn't read "),
+        (
+            "return lambda",
+            "return guess; lambda",
+            "load_predictor() returned ndarray; it must return",
+        ),
+        ("frombuffer(saved)", "zeros(2)", "predict returns (80, 2) for 80 rows; it must return"),
+        ("frombuffer(saved)", "zeros(3)", "what was kept predicts otherwise than the best "),
+    ],
+)
+def test_what_is_wrong_with_what_is_kept_is_said_in_a_line(
+    write: Writer, before: str, after: str, says: str
+) -> None:
+    pair = PAIR.replace(before, after)
+    checks = check(write(SPACE + GOES_ON + pair), table())
+    assert failed(checks) == {"predictions"}
+    assert says in checks["predictions"].message
+
+
+def test_what_only_this_process_knows_is_not_kept(write: Writer) -> None:
+    pair = """
+KEPT = {}
+
+def save_predictor(state):
+    KEPT["guess"] = state["guess"]
+    return b"guess"
+
+def load_predictor(saved, config, spec):
+    guess = KEPT[saved.decode()]
+    return lambda inputs: np.tile(guess, (len(inputs["numeric"]), 1))
+"""
+    model = write(SPACE + GOES_ON + pair)
+    assert not failed(check(model, table()))
+    checks = {each.check: each for each in check_model_on(model, table().dataset)}
+    assert failed(checks) == {"predictions"}
+    message = checks["predictions"].message
+    assert message.startswith("in another process: model ")
+    assert "KeyError: 'guess'" in message
+    assert "\n" not in message
+
+
+def test_a_network_whose_weights_are_not_all_of_it_is_told_so(write: Writer) -> None:
+    text = LINEAR.replace("return super", "self.seen = self.seen + 1\n        return super")
+    text = text.replace("forward(numeric)", "forward(numeric) * self.seen")
+    text = text.replace("class Linear(nn.Linear):", "class Linear(nn.Linear):\n    seen = 0\n")
+    checks = check(write(SPACE + text), table())
+    assert "predictions" in failed(checks)
+    assert "what was kept predicts otherwise" in checks["predictions"].message
+
+
+@pytest.mark.parametrize("name", ["save_predictor", "load_predictor"])
+def test_half_of_the_pair_is_refused(write: Writer, name: str) -> None:
+    half = PAIR.replace(f"def {name}", "def other")
+    with pytest.raises(ModelError, match=rf"without '{name}'; give both, or neither"):
+        write(SPACE + GOES_ON + half)
 
 
 def test_a_loop_that_forgets_its_weights_does_not_resume(write: Writer) -> None:
@@ -163,7 +245,7 @@ def test_a_wrong_predict_is_told_with_the_right_shape(write: Writer) -> None:
 def test_defaults_outside_of_the_space_fail(write: Writer) -> None:
     text = (SPACE + LINEAR).replace('"learning_rate": 0.01', '"learning_rate": 7.0')
     checks = check(write(text), table())
-    assert failed(checks) == {"defaults", "determinism", "resume"}
+    assert failed(checks) == {"defaults", "determinism", "resume", "predictions"}
     assert "learning_rate = 7.0; it must be a number in [0.001, 0.1]" in checks["defaults"].message
 
 
@@ -177,7 +259,7 @@ def test_a_space_that_is_none_fails_everything(write: Writer) -> None:
 def test_an_error_of_several_lines_is_told_in_one(write: Writer) -> None:
     text = LINEAR.replace("return Linear", "raise RuntimeError('first\\nsecond')\n    Linear")
     checks = check(write(SPACE + text), table())
-    assert failed(checks) == {"shapes", "determinism", "resume"}
+    assert failed(checks) == {"shapes", "determinism", "resume", "predictions"}
     assert checks["shapes"].message.endswith("build or forward raised RuntimeError: first")
     assert checks["resume"].message == "RuntimeError: first"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import root_mean_squared_error
 from trainings import (
     Small,
@@ -26,11 +27,13 @@ from search.errors import ModelError
 from search.task import ModelModule, load_model
 from search.training.job import Job
 from search.training.own_loop import OwnLoopSession
+from search.training.predictor import load_predictor
 from search.training.sessions import save_state
 from search.training.speed import measure_speed
 
 BOOSTING = load_model(str(Path(__file__).with_name("own_boosting.py")))
 CONFIG = {"learning_rate": 0.1, "max_depth": 2, "subsample": 0.5}
+CPU = torch.device("cpu")
 POINTS = (200, 1000, 2000, 4000)  # of 200 rows: 1, 5, 10 and 20 trees
 
 
@@ -216,6 +219,61 @@ def test_predictions_of_the_wrong_shape_are_an_error(shape: tuple[int, ...]) -> 
 
     with pytest.raises(ModelError, match=r"for 60 rows; it must return \(60, 3\)"):
         trained(boosting_job(small), own_model(train), small)
+
+
+def keeping(*losses: float) -> tuple[ModelModule, list[Any]]:
+    """Return a loop with these losses, and what it was asked to save."""
+    model, asked = yielding(*((metrics(loss), loss) for loss in losses)), []
+
+    def save_predictor(state: Any) -> bytes:
+        asked.append(state)
+        return str(state).encode()
+
+    model.module.save_predictor = save_predictor
+    model.module.load_predictor = lambda saved, config, spec: None
+    return model, asked
+
+
+def test_what_predicts_is_kept_of_each_better_evaluation(tmp_path: Path) -> None:
+    small = table()
+    model, asked = keeping(2.0, 1.0, 3.0, 1.0)
+    session = trained(boosting_job(small, keep_best=True), model, small)
+    session.save_model(tmp_path / "x")
+    assert asked == [2.0, 1.0]
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["model.bin"]
+    assert (tmp_path / "x" / "model.bin").read_bytes() == b"1.0"
+
+
+def test_a_search_does_not_pay_for_it(tmp_path: Path) -> None:
+    small = table()
+    model, asked = keeping(2.0, 1.0)
+    trained(boosting_job(small), model, small).save_model(tmp_path)
+    assert (asked, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_a_loop_without_the_means_keeps_nothing(tmp_path: Path) -> None:
+    small = table()
+    model = yielding((metrics(1.0), None))
+    trained(boosting_job(small, keep_best=True), model, small).save_model(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("make_small", [table, regression])
+def test_what_predicts_is_the_same_after_a_resume(make_small, tmp_path: Path) -> None:
+    small = make_small()
+    job = boosting_job(small, keep_best=True)
+    whole, paths = trained_with_saves(job, BOOSTING, small, tmp_path)
+    whole.save_model(tmp_path / "whole")
+    for number, path in enumerate(paths):
+        finish(again := resumed(path, job, BOOSTING, small))
+        again.save_model(tmp_path / str(number))
+        predictors = [
+            load_predictor(BOOSTING, CONFIG, small.spec, tmp_path / folder / "model.bin", CPU)
+            for folder in ("whole", str(number))
+        ]
+        said, same = (each.outputs(small.data, small.rows.test) for each in predictors)
+        assert np.array_equal(said, same)
+        assert np.array_equal(said, whole.predictions()["test"].outputs)
 
 
 def test_its_speed_is_measured() -> None:

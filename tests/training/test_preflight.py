@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from benchmarks.guide.bugs import BUGS, CONFIG, Bug, Net, module_of
 from search.data import DataOptions, load_dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
+from search.errors import ModelError
 from search.findings import Finding
-from search.task import ModelModule
+from search.task import ModelModule, load_model
 from search.training.job import Rows
 from search.training.preflight import CHECKS, Bench, preflight
 from search.training.preflight.ranges import learning_rate_range
@@ -113,6 +115,24 @@ def test_a_model_that_raises_is_a_failure_in_a_line(wine: Small) -> None:
     found = preflight(bench(module_of(Broken), wine))
     assert [(each.check, each.status) for each in found] == [("output_width", "FAIL")]
     assert found[0].message.endswith("RuntimeError: no such thing")
+
+
+BOOSTING = Path(__file__).with_name("own_boosting.py")
+
+
+def test_of_a_loop_of_its_own_what_it_keeps_is_looked_at(tmp_path: Path) -> None:
+    small = table()
+    without = tmp_path / "without.py"
+    without.write_text(BOOSTING.read_text().replace("_predictor", "_other"))
+    for path, status in ((BOOSTING, "PASS"), (without, "WARN")):
+        model = load_model(str(path))
+        looked = bench(model, small, model.defaults(small.spec)[0].config)
+        found = {each.check: each.status for each in preflight(looked)}
+        assert found == {"gradients": "PASS", "predictions": status}
+    broken = tmp_path / "broken.py"
+    broken.write_text(BOOSTING.read_text().replace("pickle.dumps", "str"))
+    with pytest.raises(ModelError, match=r"broken\.py: save_predictor\(\) returned str"):
+        preflight(replace(looked, model=load_model(str(broken))))
 
 
 def test_the_time_is_kept(wine: Small) -> None:

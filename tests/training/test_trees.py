@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from trainings import (
     Small,
     each_resumed,
+    finish,
     losses,
     make_job,
     numbers,
     opened,
     regression,
+    resumed,
     table,
     trained,
     trained_with_saves,
@@ -28,6 +31,7 @@ from trainings import (
 from search.space import Config
 from search.task import load_model
 from search.training.job import Job
+from search.training.predictor import kept_file, load_predictor
 
 XGB = load_model("models.xgb")
 ROUNDS = (1, 5, 12, 20, 40)
@@ -68,6 +72,21 @@ def test_it_resumes_exactly_with_all_sampling_on(make_small, tmp_path: Path) -> 
     whole, paths = trained_with_saves(job, XGB, small, tmp_path)
     expected = numbers(whole)
     assert all(out == expected for out in each_resumed(paths, job, XGB, small))
+
+
+@EVERY
+def test_what_it_leaves_predicts_the_same_bit_for_bit(make_small, tmp_path: Path) -> None:
+    small = make_small()
+    job = replace(rounds_job(small, **SAMPLED), keep_best=True)
+    session, paths = trained_with_saves(job, XGB, small, tmp_path)
+    again = finish(resumed(paths[1], job, XGB, small))
+    for number, each in enumerate((session, again)):
+        each.save_model(tmp_path / str(number))
+        kept = kept_file(tmp_path / str(number))
+        predictor = load_predictor(XGB, job.config, small.spec, kept, torch.device("cpu"))
+        for part, said in session.predictions().items():
+            outputs = predictor.outputs(small.data, getattr(small.rows, part))
+            assert np.array_equal(outputs, said.outputs)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

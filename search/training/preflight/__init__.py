@@ -16,6 +16,7 @@ from search.task import ModelModule
 from search.training.job import Rows
 from search.training.preflight.bench import Bench
 from search.training.preflight.looks import LOOKS
+from search.training.preflight.own import check_predictions
 from search.training.preflight.ranges import check_batch_size, check_learning_rate
 from search.training.preflight.trials import TRIALS
 from search.training.threads import use_threads
@@ -58,7 +59,7 @@ def preflight(bench: Bench) -> list[Finding]:
     """Check a model on its way through the data.
 
     Args:
-        bench: What is tried; one whose model has a loop of its own can't be.
+        bench: What is tried; of a loop of its own only what it leaves to predict with.
 
     Returns:
         At least one finding for each check that was done; after one without which the others are
@@ -66,7 +67,7 @@ def preflight(bench: Bench) -> list[Finding]:
     """
     if bench.model.build is None:
         message = "the model trains by a loop of its own, which can't be looked into"
-        return [Finding("gradients", "PASS", message)]
+        return [Finding("gradients", "PASS", message), check_predictions(bench)]
     findings: list[Finding] = []
     for name, (check, all_is_well) in _CHECKS.items():
         found = _attempt(name, check, bench) or [Finding(name, "PASS", all_is_well)]
