@@ -287,9 +287,8 @@ def write_at_once(target: Path, write: Callable[[Path], Any]) -> None:
     try:
         write(temporary)
         os.replace(temporary, target)
-    except BaseException:
+    finally:  # also where both names were the same file's: a rename then does nothing
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def finite(values: Any) -> Any:

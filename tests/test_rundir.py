@@ -151,6 +151,14 @@ def test_a_write_that_breaks_off_leaves_the_old_file_whole(
     assert leftovers(run.path) == []
 
 
+def test_a_second_name_may_be_given_twice(run: RunDir) -> None:
+    run.write_text("one.txt", "text")
+    for _ in range(2):
+        run.link("one.txt", "names/two.txt")
+    assert [path.name for path in (run.path / "names").iterdir()] == ["two.txt"]
+    assert (run.path / "names/two.txt").samefile(run.path / "one.txt")
+
+
 def test_values_that_are_no_json_leave_the_old_file_whole(run: RunDir) -> None:
     run.write_json("a.json", [1])
     with pytest.raises(TypeError):

@@ -103,11 +103,12 @@ def _is_trainable(process: psutil.Process) -> bool:
 
 
 def outcome(run_dir: Path) -> dict[str, list[dict]]:
-    """Return what must not depend on interruptions: trials and curves without the clock."""
+    """Return what must not depend on interruptions: the model, trials and curves without clock."""
     clock = {"train_seconds", "eval_seconds", "start_seconds", "started_at", "ended_at", "seconds"}
     tables = [f"{p}/{t}" for p in ("coarse", "fine", "confirm") for t in ("trials", "curves")]
     rows = {name: pq.read_table(run_dir / f"{name}.parquet").to_pylist() for name in tables}
-    return {
+    without_clock = {
         name: [{k: repr(v) for k, v in row.items() if k not in clock} for row in table]
         for name, table in rows.items()
     }
+    return {**without_clock, "best": [{"model": (run_dir / "best" / "model.bin").read_bytes()}]}

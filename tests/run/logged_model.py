@@ -42,6 +42,14 @@ def train(config, data, budget, *, seed, state=None):
         yield metrics, (weights, seen)
 
 
+def save_predictor(state):
+    return state[0].tobytes()
+
+
+def load_predictor(saved, config, spec):
+    return partial(_scores, np.frombuffer(saved).reshape(spec.num_numeric, spec.num_outputs))
+
+
 def _scores(weights, inputs):
     return inputs["numeric"] @ weights
 

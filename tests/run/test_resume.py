@@ -6,10 +6,15 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from commands import Command, events, kill, outcome, small_study, trial_workers, wait_until
 from replay import replay
 
+from search.data import DataOptions, load_dataset
+from search.data.source import read_table
+from search.prediction import predict
+from search.rundir import RunDir
 from search.trials import Phase
 
 pytestmark = pytest.mark.ray
@@ -155,8 +160,16 @@ def test_resuming_a_finished_run_trains_nothing(sieve: Command, undisturbed: Pat
     assert outcome(undisturbed) == before
 
 
-def test_a_loop_of_one_s_own_keeps_no_weights_and_so_has_no_ensemble(undisturbed: Path) -> None:
-    ensemble = json.loads((undisturbed / "result.json").read_text())["ensemble"]
-    assert ensemble["members"] == []
-    assert "loop of its own" in ensemble["reason"]
-    assert ensemble["reason"] in (undisturbed / "report.html").read_text()
+def test_a_loop_of_one_s_own_predicts_the_test_rows_as_the_run_reports(undisturbed: Path) -> None:
+    run = RunDir.open(undisturbed)
+    rows = load_dataset(DataOptions(uri="sklearn:wine")).splits.test
+    pq.write_table(read_table("sklearn:wine").take(rows), undisturbed.parent / "test.parquet")
+    trials = pq.read_table(undisturbed / "confirm" / "trials.parquet").to_pylist()
+    best = run.read_json("best/model.json")["run"]
+    (reported,) = [trial["test_metric"] for trial in trials if trial["trial_id"] == best]
+    found = predict(run, str(undisturbed.parent / "test.parquet"))["metric"]
+    assert found == {"name": "accuracy", "value": pytest.approx(reported), "rows": len(rows)}
+    confirmed = [undisturbed / "confirm" / "trials" / trial["trial_id"] for trial in trials]
+    assert [folder for folder in confirmed if not (folder / "model.bin").is_file()] == []
+    assert not list((undisturbed / "coarse").rglob("model.bin"))
+    assert not list(undisturbed.rglob("*.tmp"))
