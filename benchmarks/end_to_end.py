@@ -84,7 +84,8 @@ def sieve_curve(run: RunDir) -> list[tuple[float, float]]:
     """Return (seconds, lowest validation loss so far), on the search's validation rows."""
     logs = [run.path / phase / "events.jsonl" for phase in ("coarse", "fine", "confirm")]
     events = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-    elsewhere = {e["trial_id"] for e in events if e["event"] == "trial" and e["division"]}
+    trials = [e for e in events if e["event"] == "trial"]
+    elsewhere = {e["trial_id"] for e in trials if e["phase"] == "confirm" and e["division"]}
     evaluations = [
         event
         for event in events
