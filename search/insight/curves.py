@@ -61,10 +61,12 @@ RISE, WIDE_RISE = 0.05, 0.02
 WIDE_GAP, HUGE_GAP = 0.3, 1.0
 NARROW_GAP = 0.03
 RISING_EVALUATIONS = 3
-LEARNT_EARLY, EARLY = 0.825, 0.05
+LEARNT_EARLY, EARLY = 0.79, 0.05
 """A budget is too long where this share of all is learnt in this share of it …"""
 SETTLED, SETTLED_EARLY = 0.05, 0.25
-"""… and nothing more than this is gained after that share."""
+"""… and nothing more than this is gained after that share …"""
+MUCH_OF_THE_LOSS = 0.3
+"""… nor this share of the loss that was left: where it is small, its halving is much."""
 HALF, LAST_QUARTER = 0.55, 0.75
 STILL_GAINS = 0.045
 """In the last quarter: more than the end of a decaying learning rate brings."""
@@ -183,6 +185,13 @@ class Curve:
         """The share of the best progress that was there early on."""
         early = float(np.interp(EARLY, self.at, self.validation))
         return early / self.best if self.best > 0 else 0.0
+
+    @property
+    def late_share(self) -> float:
+        """The share of the loss a quarter into the budget that was taken off it later."""
+        losses = [each.validation_loss for each in self.record.evaluations]
+        quarter = float(np.interp(SETTLED_EARLY, self.at, losses))
+        return 1.0 - min(losses) / quarter if quarter > 0 else 0.0
 
     @property
     def rise(self) -> float:
@@ -423,6 +432,8 @@ def _underfitting(curve: Curve) -> Verdict | None:
 
 def _too_long(curve: Curve) -> Verdict | None:
     if curve.settled_at > SETTLED_EARLY or curve.learnt_early < LEARNT_EARLY:
+        return None
+    if curve.late_share > MUCH_OF_THE_LOSS:
         return None
     return Verdict(
         "too-long",

@@ -70,6 +70,14 @@ def test_nothing_gained_after_the_first_tenth_is_too_long() -> None:
     assert name_of(record([0.95, *[0.96] * 19])) == "too-long"
 
 
+def test_a_budget_that_halves_a_small_loss_is_not_too_long() -> None:
+    scale = Scale(CHANCE, 0.001)
+    falling = [1 - 0.05 * 0.8**i for i in range(20)]
+    verdict = judge(record([(CHANCE - 0.001) / (CHANCE - BEST) * p for p in falling]), scale)
+    assert verdict is not None
+    assert verdict.name == "healthy"
+
+
 def test_a_course_that_still_gains_at_the_end_is_still_improving() -> None:
     assert name_of(record(learning(1.2, 1))) == "still-improving"
 
