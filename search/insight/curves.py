@@ -61,7 +61,7 @@ RISE, WIDE_RISE = 0.05, 0.02
 WIDE_GAP, HUGE_GAP = 0.3, 1.0
 NARROW_GAP = 0.03
 RISING_EVALUATIONS = 3
-LEARNT_EARLY, EARLY = 0.79, 0.05
+LEARNT_EARLY, EARLY = 0.825, 0.05
 """A budget is too long where this share of all is learnt in this share of it …"""
 SETTLED, SETTLED_EARLY = 0.05, 0.25
 """… and nothing more than this is gained after that share …"""
