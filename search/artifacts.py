@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from search.data import Dataset
 from search.errors import RunDirError
+from search.insight.curves import Verdict, judge_all
 from search.insight.result import (
     count_trials,
     phase_cost,
@@ -111,12 +112,13 @@ def space_file(version: int) -> str:
     return f"space/{version}.json"
 
 
-def write_tables(run: RunDir, history: History, phase: Phase, plan: Plan) -> None:
-    """Write a phase's trials and curves."""
+def write_tables(run: RunDir, history: History, phase: Phase, plan: Plan) -> dict[str, Verdict]:
+    """Write a phase's trials and curves; return the verdicts on these by trial."""
+    verdicts = judge_all(history, plan.chance)
     run.write_table(f"{phase}/curves.parquet", curves_table(history))
-    run.write_table(
-        f"{phase}/trials.parquet", trials_table(history, plan.ladder.rungs, plan.chance)
-    )
+    trials = trials_table(history, plan.ladder.rungs, verdicts)
+    run.write_table(f"{phase}/trials.parquet", trials)
+    return verdicts
 
 
 def write_trust(run: RunDir, plan: Plan, phase: Literal["coarse", "fine"]) -> list[Trust]:

@@ -48,7 +48,6 @@ from search.execution.trainable import PhaseContext
 from search.execution.worlds import GuessedWorld
 from search.findings import Finding, failures
 from search.insight.curves import describe as describe_verdicts
-from search.insight.curves import judge_all
 from search.insight.ensemble import choose_ensemble
 from search.insight.evidence import Account, Evidence
 from search.insight.failures import explain_nothing_converged
@@ -409,8 +408,8 @@ class Run:
             write_space(self.dir, 2, strategy.living.focus, changes)
         if isinstance(strategy, GridPhase) and (rest := strategy.describe_rest()):
             self._say(phase, "grid", rest)
-        write_tables(self.dir, strategy.history, phase, self.plan)
-        if said := describe_verdicts(judge_all(strategy.history, self.plan.chance).values()):
+        verdicts = write_tables(self.dir, strategy.history, phase, self.plan)
+        if said := describe_verdicts(verdicts.values()):
             self._say(phase, "verdicts", f"curves: {said}")
         if phase != "confirm":
             self._say_trust(phase)

@@ -18,17 +18,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.guide.ground import open_data
 from models import mlp
-from search.data import DataOptions, Dataset, load_dataset
-from search.data.batches import Resident
-from search.data.phase_rows import RowPlan
 from search.data.subsample import subsample
 from search.insight.curves import Name, Scale
 from search.space import Config
 from search.task import ModelModule
 from search.training.job import Job, Rows
 from search.training.session import NetworkSession
-from search.training.threads import use_threads
 from search.trials import Ending, Record, Trial
 
 DATA = {
@@ -110,12 +107,8 @@ class Ground:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        use_threads(1)
-        uri = str(folder / f"{name}.parquet")
         self.name = name
-        self.dataset: Dataset = load_dataset(DataOptions(uri=uri, label=DATA[name]))
-        self._plan = RowPlan.of(self.dataset, seed=0)
-        self._resident = Resident(self.dataset, "cpu")
+        self.dataset, self._plan, self._resident = open_data(folder, name, DATA[name])
         self.chance = self._chance()
 
     def _chance(self) -> float:

@@ -25,10 +25,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.figures import Figures
+from benchmarks.guide.ground import open_data
 from models import mlp
-from search.data import DataOptions, load_dataset
-from search.data.batches import Resident
-from search.data.phase_rows import RowPlan
 from search.data.subsample import subsample
 from search.execution.simulator import Happening, Simulator
 from search.space import Config, Space, apply_overrides
@@ -42,7 +40,6 @@ from search.task import ModelModule
 from search.training.job import Job, Rows
 from search.training.scoring import chance_loss
 from search.training.session import NetworkSession
-from search.training.threads import use_threads
 from search.trials import Ending, Evaluation, Growth, History, Record, Trial
 
 DATA = {"letter": "class", "covertype_16pct": "Cover_Type", "fashion_mnist": "label"}
@@ -75,11 +72,7 @@ class Ground:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        use_threads(1)
-        uri = str(folder / f"{name}.parquet")
-        self._dataset = load_dataset(DataOptions(uri=uri, label=DATA[name]))
-        self._plan = RowPlan.of(self._dataset, seed=0)
-        self._resident = Resident(self._dataset, "cpu")
+        self._dataset, self._plan, self._resident = open_data(folder, name, DATA[name])
         self._model = ModelModule("models.mlp", mlp)
         train, validation = self._plan.train, self._plan.validation
         self.chance = chance_loss(self._dataset, train, validation)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
 import pyarrow as pa
 
-from search.insight.curves import Verdict, judge_all
+from search.insight.curves import Verdict
 from search.trials import Probes, Record
 
 _S, _I, _F = pa.string(), pa.int64(), pa.float64()
@@ -53,17 +53,15 @@ _FROM_ENDING = (
 
 
 def trials_table(
-    records: Iterable[Record], rungs: tuple[int, ...], chance: float | None
+    records: Iterable[Record], rungs: tuple[int, ...], verdicts: Mapping[str, Verdict]
 ) -> pa.Table:
     """Return one row a trial; ``status`` is null for a trial that hasn't ended.
 
     Args:
         records: The trials.
         rungs: Of the whole run; ``rung`` counts them from 0, -1 before the first.
-        chance: Loss of the best prediction that ignores the inputs; None: curves get no verdict.
+        verdicts: Trial to what its curve says, where that is known.
     """
-    records = list(records)
-    verdicts = judge_all(records, chance)
     rows = [_trial_row(each, rungs, verdicts.get(each.trial.trial_id)) for each in records]
     return pa.Table.from_pylist(rows, schema=TRIALS)
 
