@@ -464,6 +464,7 @@ class Run:
             keep_best=confirm,
             rungs=rungs,
             speed_limit=self.plan.speed_limit if rungs else None,
+            promote_by=self.study.promote_by,
         )
 
     # ------------------------------------------------------------------ the proof

@@ -204,8 +204,9 @@ class Study(_Section):
         data: What to learn from; a string is its ``uri``.
         model: An import path or a .py file.
         metric: ``accuracy``, ``balanced_accuracy``, ``f1_macro``, ``rmse``, ``mae``, ``r2``;
-            None: accuracy, or rmse for regression. The winner is proven on it; trials are
-            promoted by validation loss.
+            None: accuracy, or rmse for regression. The winner is proven on it.
+        promote_by: What trials are ranked by until then: the validation ``loss``, which moves
+            before a metric does, or the validation ``metric``.
         time_budget: For the whole run; None: by the numbers of trials.
         seed: Seeds splits, subsamples, sampling and trainings.
         verdicts: Whether curves' verdicts end trainings and move the space; ``off`` leaves that
@@ -221,6 +222,7 @@ class Study(_Section):
     ] = DataSection()
     model: str = "models.mlp"
     metric: str | None = None
+    promote_by: Literal["loss", "metric"] = "loss"
     time_budget: Duration | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     verdicts: bool = True

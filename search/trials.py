@@ -92,6 +92,8 @@ class Evaluation:
         seconds: Training and evaluation so far.
         eval_seconds: Of these, evaluation's; 0 where it isn't known.
         probes: Of the step before it; None where the training has a loop of its own.
+        objective: What trials are ranked by, lower is better, where the study promotes by the
+            metric; None: the validation loss.
     """
 
     trial_id: str
@@ -106,11 +108,17 @@ class Evaluation:
     seconds: float
     eval_seconds: float = 0.0
     probes: Probes | None = None
+    objective: float | None = None
 
     def __post_init__(self) -> None:
         probes: Any = self.probes
         if isinstance(probes, dict):  # when read from JSON
             object.__setattr__(self, "probes", Probes(**probes))
+
+    @property
+    def value(self) -> float:
+        """What trials are ranked by: lower is better."""
+        return self.validation_loss if self.objective is None else self.objective
 
 
 @dataclass(frozen=True)
@@ -275,14 +283,33 @@ class Record:
     @property
     def best(self) -> Evaluation | None:
         """The evaluation with the lowest finite validation loss."""
-        finite = [each for each in self.evaluations if math.isfinite(each.validation_loss)]
-        return min(finite, key=lambda each: each.validation_loss, default=None)
+        return min(self._finite, key=lambda each: each.validation_loss, default=None)
+
+    @property
+    def _finite(self) -> list[Evaluation]:
+        return [each for each in self.evaluations if math.isfinite(each.validation_loss)]
 
     @property
     def loss(self) -> float:
         """The best validation loss; infinity for a failed trial or one without any."""
         failed = self.ending is not None and self.ending.status == "failed"
         return math.inf if failed or self.best is None else self.best.validation_loss
+
+    @property
+    def value(self) -> float:
+        """The best value, by which trials are ranked; infinity as for :attr:`loss`."""
+        failed = self.ending is not None and self.ending.status == "failed"
+        return math.inf if failed else min((e.value for e in self._finite), default=math.inf)
+
+    @property
+    def standing(self) -> str:
+        """The best value in words."""
+        best = min(self._finite, key=lambda each: each.value, default=None)
+        if best is None:
+            return "no finite validation loss"
+        if best.objective is None:
+            return f"validation loss {best.validation_loss:.4g}"
+        return f"validation metric {best.validation_metric:.4g}"
 
     @property
     def samples_seen(self) -> int:
@@ -321,8 +348,8 @@ class Record:
         reason = f"{self.pause.reason}; not called again"
         return Ending(self.trial.trial_id, "stopped", reason, **self.pause.vitals)
 
-    def loss_at(self, point: int) -> float | None:
-        """The best validation loss up to ``point``; None where it wasn't reached.
+    def value_at(self, point: int) -> float | None:
+        """The best value up to ``point``; None where it wasn't reached.
 
         A failed trial is the worst everywhere. A trial that completed before its budget would
         not have changed any more: its best counts for every later point of its budget, but
@@ -334,8 +361,7 @@ class Record:
         settled = status == "completed" and point <= self.trial.budget_samples
         if not settled and not any(each.point >= point for each in self.evaluations):
             return None
-        seen = [each.validation_loss for each in self.evaluations if each.point <= point]
-        return min((loss for loss in seen if math.isfinite(loss)), default=math.inf)
+        return min((e.value for e in self._finite if e.point <= point), default=math.inf)
 
 
 class History:

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,17 +108,31 @@ def test_a_record_s_loss_is_the_best_finite_one() -> None:
         ([], "completed", {5: math.inf}),
     ],
 )
-def test_the_loss_at_a_point(
+def test_the_value_at_a_point(
     losses: list[float], status: Any, expected: dict[int, float | None]
 ) -> None:
     found = record(losses, status)
-    assert {point: found.loss_at(point) for point in expected} == expected
+    assert {point: found.value_at(point) for point in expected} == expected
 
 
-def test_the_loss_at_a_point_never_rises_with_the_point() -> None:
+def test_the_value_at_a_point_never_rises_with_the_point() -> None:
     found = record([0.5, 0.7, 0.2, 0.3])
-    losses = [found.loss_at(point) for point in POINTS]
+    losses = [found.value_at(point) for point in POINTS]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_by_the_metric_a_record_is_ranked_by_its_best_metric_and_still_kept_by_its_loss() -> None:
+    history = History([trial()])
+    for number, (loss, objective) in enumerate([(0.5, 0.3), (0.4, 0.2), (0.6, 0.1)], start=1):
+        history.apply(replace(evaluation(number, loss), objective=objective))
+    found = history["c0000"]
+    assert (found.value, found.loss) == (0.1, 0.4)
+    assert [found.value_at(point) for point in POINTS] == [0.3, 0.2, 0.1, None]
+    assert found.best is not None
+    assert found.best.evaluation == 2
+    assert found.standing == "validation metric 0.5"
+    assert record([0.5, 0.4]).standing == "validation loss 0.4"
+    assert record([math.nan]).standing == "no finite validation loss"
 
 
 def test_what_a_record_cost() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import ray
@@ -62,6 +62,7 @@ class PhaseContext:
         rungs: Points at which a trial waits for a decision.
         speed_limit: Ends what is too slow to be proven, published defaults excepted.
         smoke_rung: What a configuration has to pass first, published defaults excepted.
+        promote_by: What trials are ranked by: the validation ``loss`` or ``metric``.
     """
 
     model_path: str
@@ -77,6 +78,7 @@ class PhaseContext:
     rungs: tuple[int, ...]
     speed_limit: SpeedLimit | None
     smoke_rung: SmokeRung | None = None
+    promote_by: Literal["loss", "metric"] = "loss"
 
 
 STATE = "state.pt"
@@ -300,6 +302,7 @@ def make_job(trial: Trial, context: PhaseContext, dataset: Dataset) -> Job:
         early_stopping=context.early_stopping,
         speed_limit=None if trial.is_default else context.speed_limit,
         keep_best=context.keep_best,
+        promote_by=context.promote_by,
     )
 
 

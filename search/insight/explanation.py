@@ -100,7 +100,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Place:
-    """A trial's place in its phase by lowest validation loss.
+    """A trial's place in its phase by what trials are ranked by, usually the validation loss.
 
     Attributes:
         rank: From 1; None for a trial that failed, or has no finite loss.
@@ -119,7 +119,7 @@ class Place:
     @classmethod
     def of_record(cls, record: Record, phase: History) -> Place:
         """Return a record's place among all of its phase."""
-        ranked = sorted((r for r in phase if math.isfinite(r.loss)), key=lambda each: each.loss)
+        ranked = sorted((r for r in phase if math.isfinite(r.value)), key=lambda each: each.value)
         places = {each.trial.trial_id: place for place, each in enumerate(ranked, start=1)}
         best = ranked[0] if ranked else None
         return cls(

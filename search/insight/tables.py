@@ -32,7 +32,7 @@ CURVES = pa.schema(
         "trial_id": _S,
         **dict.fromkeys(("evaluation", "point", "samples_seen"), _I),
         **dict.fromkeys(("train_loss", "validation_loss", "train_metric"), _F),
-        **dict.fromkeys(("validation_metric", "learning_rate", "seconds"), _F),
+        **dict.fromkeys(("validation_metric", "value", "learning_rate", "seconds"), _F),
         **dict.fromkeys((each.name for each in fields(Probes)), _F),
     }
 )

@@ -87,7 +87,7 @@ class _Files:
                 return record.trial.config, source
         defaults = [record for record in self.histories["coarse"] if record.trial.is_default]
         if defaults:
-            best = min(defaults, key=lambda record: record.loss).trial
+            best = min(defaults, key=lambda record: record.value).trial
             return best.config, best.source.partition(":")[2]
         published = self.json[COARSE_SPACE].get("defaults") or []
         return (published[0]["config"], published[0]["source"]) if published else ({}, "")
@@ -126,7 +126,7 @@ class _Files:
         if not searched:
             raise RunDirError(f"{self.path} has no trial yet; there is nothing to explain")
         # Where all failed, the one that came furthest.
-        best = min(searched, key=lambda record: (record.loss, -record.samples_seen))
+        best = min(searched, key=lambda record: (record.value, -record.samples_seen))
         kind = "best" if math.isfinite(best.loss) else "longest"
         note = f"there is no winner yet; this is {best.trial.phase}'s {kind} trial so far"
         reason = self.json[RESULT].get("reason")
@@ -203,12 +203,13 @@ class _Files:
             return "it failed, or has no finite validation loss"
         names = [each.name for each in self.contest.ranked]
         phase = record.trial.phase
-        losses = [r.loss for r in self.histories[phase] if r.trial.trial_id in names]
-        if not losses or record.loss < min(losses):
+        chosen = [r for r in self.histories[phase] if r.trial.trial_id in names]
+        ranked = sorted(chosen, key=lambda each: each.value)
+        if not ranked or record.value < ranked[0].value:
             return "they are taken from fine first, and fine had enough"
         return (
-            f"its lowest validation loss is {record.loss:.4g}, that of the finalists from {phase} "
-            f"{min(losses):.4g} to {max(losses):.4g}"
+            f"its best {record.standing} is behind that of the finalists from {phase}: "
+            f"{ranked[0].standing} to {ranked[-1].standing.split()[-1]}"
         )
 
 

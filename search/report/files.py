@@ -22,7 +22,8 @@ PHASES = ("coarse", "fine", "confirm")
 class Point:
     """One evaluation of a trial; values that weren't finite are NaN or infinite.
 
-    ``point`` is the planned number of training samples, ``samples_seen`` the true one.
+    ``point`` is the planned number of training samples, ``samples_seen`` the true one, ``value``
+    what trials are ranked by: lower is better.
     """
 
     point: int
@@ -31,6 +32,7 @@ class Point:
     validation_loss: float
     train_metric: float
     validation_metric: float
+    value: float
 
 
 @dataclass(frozen=True)
@@ -75,18 +77,19 @@ class TrialRecord:
         """Say whether an evaluation was taken at ``point`` training samples or later."""
         return any(each.point >= point for each in self.points)
 
-    def loss_at(self, point: int) -> float | None:
-        """Best validation loss up to ``point``; None where it wasn't reached.
+    def value_at(self, point: int) -> float | None:
+        """Best value up to ``point``; None where it wasn't reached.
 
-        As :meth:`search.trials.Record.loss_at`: infinite for a failed trial.
+        As :meth:`search.trials.Record.value_at`: infinite for a failed trial.
         """
         if self.status == "failed":
             return math.inf
         settled = self.status == "completed" and point <= self.budget_samples
         if not (settled or self.reached(point)):
             return None
-        seen = [each.validation_loss for each in self.points if each.point <= point]
-        return min((loss for loss in seen if math.isfinite(loss)), default=math.inf)
+        seen = [each for each in self.points if each.point <= point]
+        finite = [each.value for each in seen if math.isfinite(each.validation_loss)]
+        return min(finite, default=math.inf)
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,7 @@ def _read_phase(run_dir: Path, phase: str) -> list[TrialRecord]:
     points: dict[str, list[Point]] = {}
     for row in _read_parquet(run_dir / phase / "curves.parquet", "evaluation"):
         steps = (int(row.get("point", row["samples_seen"])), int(row["samples_seen"]))
+        row.setdefault("value", row["validation_loss"])
         point = Point(*steps, *(_real(row[f.name]) for f in fields(Point)[2:]))
         points.setdefault(row["trial_id"], []).append(point)
     rows = _read_parquet(run_dir / phase / "trials.parquet")

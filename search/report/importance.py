@@ -60,12 +60,12 @@ def _of_phase(run: Run, phase: str, space: Space) -> PhaseImportance | None:
     rung = common_rung(trials, run.rungs)
     if rung is None:
         return None
-    judged = [(trial.config, loss) for trial in trials if (loss := trial.loss_at(rung)) is not None]
+    judged = [(t.config, value) for t in trials if (value := t.value_at(rung)) is not None]
     taken = judged[:: math.ceil(len(judged) / MOST_TRIALS)]
-    configs, losses = [config for config, _ in taken], [loss for _, loss in taken]
-    importances = measure_importance(space, configs, losses, seed=run.seed)
+    configs, values = [config for config, _ in taken], [value for _, value in taken]
+    importances = measure_importance(space, configs, values, seed=run.seed)
     order = [each.name for each in importances]
-    isolations = isolate(space, configs, losses, seed=run.seed)
+    isolations = isolate(space, configs, values, seed=run.seed)
     if order:
         isolations.sort(key=lambda each: order.index(each.dimension.name))
     return PhaseImportance(phase, rung, len(judged), tuple(importances), tuple(isolations))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from search.space import Config
 from search.strategy.budget import Ladder
 from search.strategy.phase import PhaseStrategy, trial_seed
-from search.strategy.ranking import rank_by_loss, rank_records
+from search.strategy.ranking import rank_by_value, rank_records
 from search.task import Default
 from search.trials import History, Record, Trial
 
@@ -108,9 +108,9 @@ def choose_candidates(
 ) -> list[Candidate]:
     """Return the finalists, best first, then the baseline.
 
-    Finalists are the different configurations with the lowest validation losses in the fine phase,
-    however long they were trained: one that was cut short may have been ahead by then. Only where
-    they are too few, coarse's best follow.
+    Finalists are the best different configurations of the fine phase by validation loss (or
+    metric, where the study promotes by it), however long they were trained: one that was cut short
+    may have been ahead by then. Only where they are too few, coarse's best follow.
 
     Args:
         coarse: The coarse phase.
@@ -120,7 +120,7 @@ def choose_candidates(
         num_finalists: How many beside the baseline.
     """
     baseline = _baseline(coarse, defaults, ladder)
-    ranked = [*rank_by_loss(fine), *rank_by_loss(coarse)]
+    ranked = [*rank_by_value(fine), *rank_by_value(coarse)]
     taken = [baseline.config]
     finalists: list[Candidate] = []
     for record in ranked:
@@ -133,7 +133,7 @@ def choose_candidates(
 def _finalist(record: Record, ladder: Ladder) -> Candidate:
     name = record.trial.trial_id
     reached = record.evaluations[-1].point
-    why = f"{name}: validation loss {record.loss:.4g} after {reached} of {ladder.full} samples"
+    why = f"{name}: {record.standing} after {reached} of {ladder.full} samples"
     source = f"finalist:{name}"
     return Candidate(name, record.trial.config, source, why, _speed(record), _improves(record))
 

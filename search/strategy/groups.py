@@ -27,14 +27,14 @@ def groups_by_importance(
     Args:
         space: The space.
         coarse: What importance is measured on; with too few trials the groups' own numbers decide.
-        ladder: The rungs; losses are compared at the lowest.
+        ladder: The rungs; values are compared at the lowest.
         seed: Seeds the measurement.
     """
     names: dict[int, list[str]] = {}
     for dimension in space.searched:
         names.setdefault(dimension.group, []).append(dimension.name)
-    judged = [(r.trial.config, r.loss_at(ladder.base)) for r in coarse.ended]
-    known = [(config, loss) for config, loss in judged if loss is not None]
+    judged = [(r.trial.config, r.value_at(ladder.base)) for r in coarse.ended]
+    known = [(config, value) for config, value in judged if value is not None]
     measured = measure_importance(space, [c for c, _ in known], [x for _, x in known], seed=seed)
     values = {each.name: each.value for each in measured}
 

@@ -74,8 +74,8 @@ def gather_evidence(
         share: Of the trials that survive.
         seed: Seeds the measurement of importance.
     """
-    judged = [(r, r.loss_at(ladder.coarse[0])) for r in coarse.ended]
-    known = [(r.trial.config, loss) for r, loss in judged if loss is not None]
+    judged = [(r, r.value_at(ladder.coarse[0])) for r in coarse.ended]
+    known = [(r.trial.config, value) for r, value in judged if value is not None]
     importances = measure_importance(space, [c for c, _ in known], [x for _, x in known], seed=seed)
     survivors = choose_survivors(coarse.ended, ladder, share)
     return Evidence(survivors, coarse.ended, importances, ladder.coarse[-1] / ladder.full)

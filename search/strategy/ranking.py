@@ -12,7 +12,7 @@ from search.trials import Record
 
 @dataclass(frozen=True)
 class Observation:
-    """A configuration's best loss up to a rung.
+    """A configuration's best value up to a rung: its loss, unless the study promotes by metric.
 
     Attributes:
         config: The configuration.
@@ -29,7 +29,7 @@ class Observation:
 
 def observation(record: Record, rung: int) -> Observation:
     """Return what a record says at a rung."""
-    loss = record.loss if record.evaluations else math.nan
+    loss = record.value if record.evaluations else math.nan
     return Observation(record.trial.config, rung, loss, record.seconds_per_sample)
 
 
@@ -44,9 +44,9 @@ def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[O
         finite = [e.point for e in record.evaluations if math.isfinite(e.validation_loss)]
         reached = [rung for rung in rungs if rung <= max(finite, default=0)]
         for rung in reached:
-            losses = [e.validation_loss for e in record.evaluations if e.point <= rung]
-            loss = min(loss for loss in losses if math.isfinite(loss))
-            found.append(Observation(config, rung, loss, record.seconds_per_sample))
+            seen = [e for e in record.evaluations if e.point <= rung]
+            value = min(e.value for e in seen if math.isfinite(e.validation_loss))
+            found.append(Observation(config, rung, value, record.seconds_per_sample))
         failed = record.ending is not None and record.ending.status == "failed"
         if failed and len(reached) < len(rungs):
             found.append(Observation(config, rungs[len(reached)], math.inf))
@@ -63,31 +63,31 @@ def best_config(observations: Iterable[Observation]) -> Config | None:
 
 
 def rank_records(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Record]:
-    """Order records from best to worst: the higher rung first, then the lower loss at it.
+    """Order records from best to worst: the higher rung first, then the better value at it.
 
     Failed trials and those that reached no rung are left out.
     """
 
     def key(record: Record) -> tuple[int, float]:
         level = highest_rung(record, rungs)
-        loss = record.loss_at(rungs[level]) if level >= 0 else None
-        return (-level, math.inf if loss is None else loss)
+        value = record.value_at(rungs[level]) if level >= 0 else None
+        return (-level, math.inf if value is None else value)
 
-    ranked = [r for r in records if highest_rung(r, rungs) >= 0 and math.isfinite(r.loss)]
+    ranked = [r for r in records if highest_rung(r, rungs) >= 0 and math.isfinite(r.value)]
     return sorted(ranked, key=key)
 
 
-def rank_by_loss(records: Iterable[Record]) -> list[Record]:
-    """Order records of any length by the lowest loss so far, best first.
+def rank_by_value(records: Iterable[Record]) -> list[Record]:
+    """Order records of any length by the best value so far, best first.
 
     More training only lowers it: whoever is ahead after less is ahead. Failed trials and those
     without an evaluation are left out.
     """
-    usable = [r for r in records if r.evaluations and math.isfinite(r.loss)]
-    return sorted(usable, key=lambda record: record.loss)
+    usable = [r for r in records if r.evaluations and math.isfinite(r.value)]
+    return sorted(usable, key=lambda record: record.value)
 
 
 def highest_rung(record: Record, rungs: tuple[int, ...]) -> int:
-    """Return the index of the highest rung that the record has a loss at; -1 for none."""
-    reached = [level for level, rung in enumerate(rungs) if record.loss_at(rung) is not None]
+    """Return the index of the highest rung that the record has a value at; -1 for none."""
+    reached = [level for level, rung in enumerate(rungs) if record.value_at(rung) is not None]
     return max(reached, default=-1)

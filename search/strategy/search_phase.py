@@ -149,8 +149,8 @@ class SearchPhase(PhaseStrategy):
         trial_id, reached = record.trial.trial_id, record.evaluations[-1].point
         missed = next((rung for rung in self.rungs if rung >= reached), self.rungs[-1])
         self.seen.add(observation(record, missed))
-        self._looks.end(trial_id, record.loss)
-        self._brackets.complete(trial_id, reached - 1, record.loss)
+        self._looks.end(trial_id, record.value)
+        self._brackets.complete(trial_id, reached - 1, record.value)
         return hopeless
 
     def _at_rung(self, record: Record, point: int) -> Decision:
@@ -158,9 +158,9 @@ class SearchPhase(PhaseStrategy):
         self.seen.add(observation(record, point))
         kind = self._curves[point].kind([each.validation_loss for each in record.evaluations])
         if self._looks.is_looked_at(trial_id):
-            self._brackets.pass_by(trial_id, point, record.loss)
+            self._brackets.pass_by(trial_id, point, record.value)
             return CONTINUE
-        decision = self._brackets.report(trial_id, point, record.loss)
+        decision = self._brackets.report(trial_id, point, record.value)
         if decision.action == "pause" and record.trial.division == self.division:
             self._looks.pause(trial_id, kind)
         return decision
@@ -178,10 +178,10 @@ class SearchPhase(PhaseStrategy):
             self._fail(record)
         elif not record.evaluations and math.isfinite(record.seconds_per_sample):
             self.seen.add(observation(record, self.rungs[0]))
-        elif record.ending.status == "completed" and math.isfinite(record.loss):
+        elif record.ending.status == "completed" and math.isfinite(record.value):
             trial, reached = record.trial, record.evaluations[-1].point
-            self._looks.end(trial.trial_id, record.loss)
-            self._brackets.complete(trial.trial_id, reached, record.loss)
+            self._looks.end(trial.trial_id, record.value)
+            self._brackets.complete(trial.trial_id, reached, record.value)
             if reached < self.rungs[-1]:
                 self.seen.add(observation(record, self.rungs[-1]))
 

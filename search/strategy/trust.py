@@ -226,7 +226,7 @@ def between_rows(
     for rows, group in _by_rows(coarse, sizes):
         both = [(each, again[name]) for each in group if (name := each.trial.trial_id) in again]
         for rung in rungs:
-            losses = [(first.loss_at(rung), second.loss_at(rung)) for first, second in both]
+            losses = [(first.value_at(rung), second.value_at(rung)) for first, second in both]
             pairs = [(a, b) for a, b in losses if _is_finite(a) and _is_finite(b)]
             correlation = correlate(pairs, _losses(group, rung), _half(group, rungs))
             if correlation is not None:
@@ -242,7 +242,7 @@ def _by_rows(records: Iterable[Record], sizes: Sequence[int]) -> Iterator[tuple[
 
 def _losses(records: Iterable[Record], rung: int) -> list[float]:
     """Return the finite losses at a rung."""
-    return [loss for each in records if _is_finite(loss := each.loss_at(rung))]
+    return [loss for each in records if _is_finite(loss := each.value_at(rung))]
 
 
 def _half(records: Iterable[Record], rungs: Sequence[int]) -> int:
@@ -263,9 +263,9 @@ def _pair(record: Record, rung: int, later: int) -> Pair | None:
     None where the training didn't go on, failed, or was broken off by the clock. One that ended
     earlier, by itself or by its curve's verdict, counts with what it came to.
     """
-    before = record.loss_at(rung)
-    after = [e.validation_loss for e in record.evaluations if rung < e.point <= later]
-    finite = [loss for loss in after if math.isfinite(loss)]
+    before = record.value_at(rung)
+    after = [e for e in record.evaluations if rung < e.point <= later]
+    finite = [e.value for e in after if math.isfinite(e.validation_loss)]
     if not _is_finite(before) or not finite:
         return None
     has_ended = record.ending is not None and record.ending.reason != TIME_UP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from search.space import Config
 from search.speed import SpeedLimit
 from search.task import Spec
+from search.training.scoring import lower_is_better
 from search.trials import Status
 
 
@@ -32,6 +34,7 @@ class Job:
         early_stopping: End when the validation loss hasn't improved for a third of the budget.
         speed_limit: End soon when a full run would take longer; None: take your time.
         keep_best: Keep what is needed to predict as the best evaluation did, also where it costs.
+        promote_by: What trials are ranked by: the validation ``loss`` or ``metric``.
     """
 
     trial_id: str
@@ -45,6 +48,13 @@ class Job:
     early_stopping: bool = True
     speed_limit: SpeedLimit | None = None
     keep_best: bool = False
+    promote_by: Literal["loss", "metric"] = "loss"
+
+    def objective(self, validation_metric: float) -> float | None:
+        """Return what an evaluation is ranked by, lower is better; None: its validation loss."""
+        if self.promote_by == "loss":
+            return None
+        return lower_is_better(self.metric, validation_metric)
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,7 @@ class OwnLoopSession:
             learning_rate=float(metrics.get("learning_rate", math.nan)),
             seconds=self._seconds,
             eval_seconds=self._data.seconds,
+            objective=self.job.objective(float(metrics["validation_metric"])),
         )
 
     def _judge(self, evaluation: Evaluation, metrics: dict[str, float]) -> None:

@@ -69,6 +69,16 @@ def resolve_metric(name: str | None, task: TaskType) -> str:
     return name
 
 
+def lower_is_better(name: str, value: float) -> float:
+    """Return a metric's value turned so that lower is better: what is best at 1 as its distance.
+
+    What isn't finite is the worst.
+    """
+    if not math.isfinite(value):
+        return math.inf
+    return value if METRICS[name].mode == "min" else 1.0 - value
+
+
 def loss_function(task: TaskType) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the mean loss of outputs (batch, outputs) against targets (batch,)."""
     return functional.cross_entropy if task == "classification" else _squared_error

@@ -176,6 +176,7 @@ class NetworkSession:
             seconds=self._train_seconds + self._eval_seconds,
             eval_seconds=self._eval_seconds,
             probes=self._probe.probes(self._gradient_rules.take_clipped_share()),
+            objective=self.job.objective(validation_metric),
         )
 
     def _evaluate_rows(self, rows: Tensor) -> tuple[float, float]:

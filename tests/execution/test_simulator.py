@@ -94,7 +94,7 @@ def test_a_limited_phase_ends_by_itself_with_everything_ended() -> None:
     simulate(made)
     assert len(made.history) == 40
     assert not made.history.unended
-    reached = [sum(r.loss_at(rung) is not None for r in made.history) for rung in LADDER.coarse]
+    reached = [sum(r.value_at(rung) is not None for r in made.history) for rung in LADDER.coarse]
     assert reached[0] == 40
     assert 13 <= reached[1] <= 20  # some went on early that later ones overtook
     assert reached[1] // 3 <= reached[2] < reached[1]

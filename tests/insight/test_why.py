@@ -174,7 +174,7 @@ def test_who_was_no_finalist_is_told_by_how_much(run: RunDir) -> None:
     worst = [record for record in ranked if math.isfinite(record.loss)][-1]
     told = explain(run, worst.trial.trial_id).explanation
     assert told.role == ""
-    assert f"its lowest validation loss is {worst.loss:.4g}" in told.outcome
+    assert f"its best validation loss {worst.loss:.4g} is behind that of" in told.outcome
     assert explain(run, worst.trial.trial_id).contest == ()
 
 

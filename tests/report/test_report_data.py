@@ -34,7 +34,7 @@ def run(run_dir):
 
 def record(trial_id, losses, status="completed", **own):
     points = tuple(
-        Point(100 * index, 100 * index, loss, loss, 0.5, 0.5)
+        Point(100 * index, 100 * index, loss, loss, 0.5, 0.5, loss)
         for index, loss in enumerate(losses, start=1)
     )
     finite = [loss for loss in losses if math.isfinite(loss)]

@@ -82,12 +82,12 @@ def test_the_common_rung_is_the_highest_that_half_have_come_to():
 
 def test_the_loss_at_a_rung_is_that_of_the_search():
     trial = record("c1", [3.0, 1.0, 2.0], "stopped", budget_samples=800)
-    assert [trial.loss_at(point) for point in (100, 200, 300, 400)] == [3.0, 1.0, 1.0, None]
+    assert [trial.value_at(point) for point in (100, 200, 300, 400)] == [3.0, 1.0, 1.0, None]
     done = record("c2", [3.0, 1.0], budget_samples=800)
-    assert done.loss_at(800) == 1.0
-    assert done.loss_at(900) is None
-    assert record("c3", [3.0], "failed").loss_at(100) == math.inf
-    assert record("c4", [math.nan], "stopped").loss_at(100) == math.inf
+    assert done.value_at(800) == 1.0
+    assert done.value_at(900) is None
+    assert record("c3", [3.0], "failed").value_at(100) == math.inf
+    assert record("c4", [math.nan], "stopped").value_at(100) == math.inf
 
 
 def test_the_importance_figure_has_a_bar_and_an_interval_for_each():

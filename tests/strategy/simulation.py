@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search.space import Choice, Config, Float, Integer, Space
 from search.strategy.asha import Decision
@@ -136,7 +136,7 @@ class Simulation:
     """Drives a phase with a few slots, in a fixed order.
 
     Some trials raise, some end early, some evaluations are delivered twice. A loss is that of
-    ``curve``, where no other is given.
+    ``curve``, where no other is given; trials are ranked by it, where no objective is given.
     """
 
     def __init__(
@@ -146,8 +146,10 @@ class Simulation:
         slots: int = 3,
         faults: bool = True,
         loss: Callable[[Trial, int], float] | None = None,
+        objective: Callable[[float], float] | None = None,
     ) -> None:
         self.phase = phase
+        self._objective = objective
         self._loss = loss or self._usual
         self.steps: list[Step] = []
         self._slots = slots
@@ -186,6 +188,8 @@ class Simulation:
             self._apply(Ending(trial.trial_id, "failed", "RuntimeError: out of memory"))
             return 0
         new = evaluation(trial, done + 1, self._loss(trial, trial.points[done]))
+        if self._objective is not None:
+            new = replace(new, objective=self._objective(new.validation_loss))
         decision = self._apply(new)
         if self._faults and len(self.steps) % 7 == 0:
             self._apply(new)

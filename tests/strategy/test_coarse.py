@@ -1,3 +1,6 @@
+import math
+import statistics
+
 import numpy as np
 import pytest
 from scipy.stats import qmc
@@ -99,3 +102,16 @@ def test_all_values_of_a_choice_are_tried_equally_often() -> None:
 def test_an_empty_space_has_one_proposal(space: Space) -> None:
     made = CoarsePhase(space, [], LADDER, num_trials=2, seed=0)
     assert made.propose(0) == made.propose(1) == (space.from_unit([]), "sobol")
+
+
+def test_trials_are_promoted_by_the_objective_where_there_is_one() -> None:
+    made = phase(num_trials=27)
+    Simulation(made, faults=False, objective=lambda loss: -loss).run(10_000)
+    ended = [record for record in made.history if math.isfinite(record.loss)]
+    far = [record for record in ended if record.evaluations[-1].point > LADDER.base]
+    near = [record for record in ended if record not in far]
+    assert far
+    assert near
+    early = {record.trial.trial_id: record.evaluations[1].validation_loss for record in ended}
+    median = statistics.median(early.values())
+    assert statistics.mean(early[r.trial.trial_id] for r in far) > median, "the worst loss goes on"

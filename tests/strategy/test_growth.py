@@ -132,7 +132,7 @@ def fine(history: History, sizes: tuple[int, ...] = SIZES) -> FinePhase:
 def turned_for(history: History) -> Loss:
     """Losses that turn the order of coarse's survivors around, and are as they were else."""
     ranked = [source.partition(":")[2] for _, source in first_proposals(history, LADDER)]
-    losses = {name: history[name].loss_at(LADDER.fine[0]) for name in ranked}
+    losses = {name: history[name].value_at(LADDER.fine[0]) for name in ranked}
     assert all(loss is not None for loss in losses.values())
 
     def loss(trial: Trial, point: int) -> float:

@@ -186,11 +186,11 @@ def test_ranking_puts_the_higher_rung_first_and_leaves_failures_out(
 ) -> None:
     ranked = rank_records(coarse_history, LADDER.coarse)
     levels = [
-        max(i for i, rung in enumerate(LADDER.coarse) if r.loss_at(rung) is not None)
+        max(i for i, rung in enumerate(LADDER.coarse) if r.value_at(rung) is not None)
         for r in ranked
     ]
     assert levels == sorted(levels, reverse=True)
-    top = [r.loss_at(LADDER.coarse[-1]) for r in ranked if levels[ranked.index(r)] == 2]
+    top = [r.value_at(LADDER.coarse[-1]) for r in ranked if levels[ranked.index(r)] == 2]
     assert top == sorted(top)
     assert all(r.ending is None or r.ending.status != "failed" for r in ranked)
 

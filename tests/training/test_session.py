@@ -175,6 +175,24 @@ def test_a_regressions_metric_is_in_the_targets_own_unit() -> None:
     assert error < sd, "it has learnt nothing"
 
 
+def test_who_promotes_by_the_metric_ranks_by_it_lower_being_better() -> None:
+    small, config = table(), {"optimizer": "adam", "learning_rate_adam": 0.01}
+    job = make_job(small, small_config(MLP, small, **config), points=(500, 1000))
+    by_loss, by_metric = (
+        session_of(replace(job, promote_by=by), MLP, small).evaluations for by in ("loss", "metric")
+    )
+    assert [each.value for each in by_loss] == [each.validation_loss for each in by_metric]
+    accuracies = [each.validation_metric for each in by_loss]
+    assert [each.value for each in by_metric] == [1.0 - accuracy for accuracy in accuracies]
+    error = small_config(MLP, regression(), **config)
+    session = session_of(
+        replace(make_job(regression(), error, points=(500,)), promote_by="metric"),
+        MLP,
+        regression(),
+    )
+    assert session.evaluations[0].value == session.evaluations[0].validation_metric
+
+
 def test_dropout_and_input_noise_are_off_in_evaluations() -> None:
     small = table()
     config = small_config(MLP, small, dropout=0.7, input_noise=0.4)
