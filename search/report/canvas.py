@@ -48,6 +48,13 @@ def styled(figure: go.Figure, height: int) -> go.Figure:
     return figure
 
 
+def part_line(part: str, width: float, opacity: float) -> dict[str, Any]:
+    """Return how a curve on ``train`` or ``validation`` rows is drawn."""
+    colour, dash = (BLUE, "solid") if part == "validation" else (ORANGE, "dot")
+    line = {"color": colour, "dash": dash, "width": width}
+    return {"mode": "lines", "line": line, "opacity": opacity}
+
+
 def trial_text(trial: TrialRecord) -> str:
     """Return what hovering over a trial shows: id, status, reason, configuration."""
     head = f"<b>{escape(trial.trial_id)}</b> {escape(trial.status)}"

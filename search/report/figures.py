@@ -8,13 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from search.report import text
-from search.report.canvas import BLUE, GREEN, GREY, ORANGE, axis, gaps, new_figure, styled
+from search.report.canvas import BLUE, GREEN, GREY, axis, gaps, new_figure, part_line, styled
 from search.report.data import Contender, MeanCurve, mean_curve
 from search.report.files import TrialRecord
 
@@ -105,19 +104,12 @@ def training_figure(contender: Contender, metric: str) -> go.Figure:
     return figure
 
 
-def _part_line(part: str, width: float, opacity: float) -> dict[str, Any]:
-    colour, dash = (BLUE, "solid") if part == "validation" else (ORANGE, "dot")
-    return {"mode": "lines", "line": {"color": colour, "dash": dash, "width": width}} | {
-        "opacity": opacity
-    }
-
-
 def _seed_line(trial: TrialRecord, part: str, kind: str) -> go.Scatter:
     return go.Scatter(
         x=[point.samples_seen for point in trial.points],
         y=gaps(getattr(point, f"{part}_{kind}") for point in trial.points),
         hovertemplate=f"seed {trial.seed}, {part} %{{y:.4g}}<extra></extra>",
-        **_part_line(part, 1.2, 0.6),
+        **part_line(part, 1.2, 0.6),
     )
 
 
@@ -126,7 +118,7 @@ def _mean_line(mean: MeanCurve, part: str, kind: str) -> go.Scatter:
         x=mean.samples_seen,
         y=gaps(getattr(mean, f"{part}_{kind}")),
         hovertemplate=f"mean, {part} %{{y:.4g}}<extra></extra>",
-        **_part_line(part, 2.6, 1.0),
+        **part_line(part, 2.6, 1.0),
     )
 
 

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from search.insight.isolation import Isolation
-from search.report import data, figures, importance_figures, search_figures, text
+from search.report import data, figures, importance_figures, search_figures, text, trial_figures
 from search.report.cost import cost_table
 from search.report.files import Run, read_run
 from search.report.importance import PhaseImportance, what_mattered
@@ -125,9 +125,10 @@ def breakable(name: str) -> Markup:
     return Markup("_<wbr>").join(name.split("_"))
 
 
-def plot(figure: go.Figure, label: str) -> Plot:
-    """Wrap a figure for the page."""
+def plot(figure: go.Figure, label: str, frames: Sequence[dict[str, Any]] = ()) -> Plot:
+    """Wrap a figure for the page, with what it may show instead where that is chosen."""
     values = json.loads(figure.to_json())
+    values |= {"frames": list(frames)} if frames else {}
     spec = json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")
     return Plot(Markup(spec), int(figure.layout.height), label)
 
@@ -184,6 +185,7 @@ def _search(run: Run) -> dict[str, Any]:
     curves = {p: data.phase_curves(run, p) for p in ("coarse", "fine") if run.of_phase(p)}
     before, after = run.space_before, run.space_after
     trust = trust_rows(run)
+    shown = trial_figures.trials_to_show(run)
     return {
         "phase_plots": [
             (phase, each, plot(search_figures.phase_figure(each), f"Validation loss in {phase}"))
@@ -194,6 +196,12 @@ def _search(run: Run) -> dict[str, Any]:
             (s.name, plot(search_figures.strip_figure(s), f"Validation loss against {s.name}"))
             for s in strips(run)
         ],
+        "trial_choices": trial_figures.choices(shown),
+        "trial_plot": plot(
+            trial_figures.trial_figure(run.metric),
+            "Loss and metric of the chosen trial on training and on validation rows",
+            [trial_figures.frame(each) for each in shown],
+        ),
         "failures": data.failures(run),
         "verdict_rows": data.verdict_rows(run),
         "trust_rows": trust,

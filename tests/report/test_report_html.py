@@ -1,5 +1,6 @@
 """The page as a whole: what it holds, what it must not fetch, and how it is drawn."""
 
+import html
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ from search.errors import RunDirError
 from search.insight.judgement import Judgement, Truth
 from search.insight.weakness import find_weakness
 from search.report import write_report
+from search.report.data import finite_losses
 from search.report.files import read_run
 from search.report.html import flat, render
 from search.report.importance import what_mattered
@@ -132,8 +134,9 @@ def importance_figures(run_dir):
 
 def test_figures_are_valid_and_complete(page, run_dir):
     figures = [json.loads(text) for text in page.figures]
-    # One of the confirmation, one a contender, one a phase, one a searched dimension.
-    assert len(figures) == 1 + 4 + 2 + 1 + 12 + importance_figures(run_dir)
+    # One of the confirmation, one a contender, one a phase, one of any trial, one of the trust,
+    # one a searched dimension.
+    assert len(figures) == 1 + 4 + 2 + 1 + 1 + 12 + importance_figures(run_dir)
     assert all(figure["data"] and figure["layout"]["height"] > 0 for figure in figures)
 
 
@@ -257,7 +260,7 @@ def test_coarse_only_says_what_is_missing(half, coarse_dir):
     assert "hasn't been narrowed yet" in half.words("space")
     assert "it takes several good models" in half.words("weaknesses")
     assert "Coarse" in half.words("cost")
-    assert len(half.figures) == 1 + 1 + 12 + importance_figures(coarse_dir)
+    assert len(half.figures) == 1 + 1 + 1 + 12 + importance_figures(coarse_dir)
 
 
 def test_a_run_that_only_has_a_journal(tmp_path):
@@ -383,6 +386,21 @@ OPTIONS = (
 )
 
 
+def test_every_trial_s_loss_and_metric_on_train_and_validation_are_in_one_picture(page, run_dir):
+    trials = [trial for trial in read_run(run_dir).trials if finite_losses(trial)]
+    (figure,) = [each for each in map(json.loads, page.figures) if "frames" in each]
+    assert len(figure["frames"]) == len(trials)
+    coarse = sorted((t for t in trials if t.phase == "coarse"), key=lambda each: each.loss)
+    first, best = figure["frames"][0], coarse[0]
+    for line, name in ((0, "train_loss"), (1, "validation_loss"), (3, "train_metric")):
+        values = [getattr(point, name) for point in best.points]
+        assert first["y"][line] == pytest.approx(values, rel=1e-3)
+        assert first["x"][line] == [point.samples_seen for point in best.points]
+    assert first["x"][2] == [best.best_samples]
+    assert first["y"][2] == pytest.approx([best.best_validation_loss], rel=1e-3)
+    assert f"{best.trial_id}: loss" in page.words("trials")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium isn't installed")
 @pytest.mark.parametrize("width", [390, 1280])
@@ -397,3 +415,25 @@ def test_a_browser_draws_every_figure_without_errors(tmp_path, build_run, phases
     assert f'data-drawn="{figures}"' in done.stdout
     assert done.stdout.count('class="hoverlayer"') == figures
     assert done.stdout.count('<g class="trace scatter') > 2 * figures
+
+
+CHOOSE = """<script>addEventListener("load", () => setTimeout(() => {
+  const select = document.querySelector(".chooser select");
+  select.selectedIndex = 2;
+  select.dispatchEvent(new Event("change"));
+}, 4000));</script></body>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium isn't installed")
+def test_a_chosen_trial_is_drawn_and_told(tmp_path, build_run):
+    target = write_report(build_run(tmp_path / "run"))
+    page = target.read_text()
+    words = re.findall(r'<option data-words="([^"]+)"', page)
+    target.write_text(page.replace("</body>", CHOOSE))
+    command = [CHROMIUM, *OPTIONS, f"--user-data-dir={tmp_path / 'profile'}", target.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    told = re.search(r'<figcaption class="words">([^<]+)<', done.stdout)
+    assert told is not None
+    assert html.unescape(told[1]) == html.unescape(words[2]) != html.unescape(words[0])

@@ -10,6 +10,7 @@
   const plots = [...document.querySelectorAll(".plot")].map((box) => ({
     box,
     spec: JSON.parse(box.nextElementSibling.textContent),
+    frame: 0,
   }));
 
   const themed = (layout, theme) => {
@@ -24,10 +25,20 @@
     }
     return copy;
   };
+  const shown = ({ spec, frame }) => {
+    const own = spec.frames && spec.frames[frame];
+    if (!own) return spec;
+    return {
+      data: spec.data.map((trace, line) => ({ ...trace, x: own.x[line], y: own.y[line] })),
+      layout: { ...spec.layout, yaxis: { ...spec.layout.yaxis, ...own.yaxis } },
+    };
+  };
   const draw = (theme) =>
     Promise.all(
-      plots.map(({ box, spec }) =>
-        Plotly.react(box, spec.data, themed(spec.layout, theme), CONFIG)));
+      plots.map((plot) => {
+        const { data, layout } = shown(plot);
+        return Plotly.react(plot.box, data, themed(layout, theme), CONFIG);
+      }));
   const follow = () => draw(dark.matches ? THEMES.dark : THEMES.light);
 
   dark.addEventListener("change", follow);
@@ -37,6 +48,16 @@
   });
   window.addEventListener("afterprint", follow);
   follow().then(() => { document.documentElement.dataset.drawn = String(plots.length); });
+
+  document.querySelectorAll(".chooser select").forEach((select) => {
+    const figure = select.closest("figure");
+    const plot = plots.find(({ box }) => figure.contains(box));
+    select.addEventListener("change", () => {
+      plot.frame = select.selectedIndex;
+      figure.querySelector(".words").textContent = select.selectedOptions[0].dataset.words;
+      follow();
+    });
+  });
 
   const buttons = [...document.querySelectorAll(".filters button")];
   buttons.forEach((button) => button.addEventListener("click", () => {
