@@ -81,6 +81,34 @@ def test_images_that_show_nothing_or_come_twice_are_found(plant, what: str) -> N
     assert named == found.num_rows == (20 if what == "blank" else 50)
 
 
+def test_a_case_that_was_measured_again_is_found_and_told_when_it_stands_in_two_parts() -> None:
+    """In the table itself some customers are as near by chance: that alone is no finding."""
+    assert about(audited(shop()), "duplicates") == []
+    random = np.random.default_rng(4)
+    rows = random.choice(3_000, 150, replace=False)
+    again = shop().take(pa.array(rows))
+    noisy = again["income"].to_numpy() * (1.0 + 1e-3 * random.normal(size=len(rows)))
+    again = again.set_column(again.column_names.index("income"), "income", pa.array(noisy))
+    table = pa.concat_tables([shop(), again])
+    (found,) = about(audited(table), "duplicates")
+    assert (found.status, "nearly copies" in found.message) == ("WARN", True)
+    assert np.isin(np.arange(3_000, 3_150), found.rows).mean() > 0.9
+    parts = ["train"] * 3_000 + ["test"] * 150
+    (across,) = about(audited(table.append_column("split", pa.array(parts))), "split_copies")
+    assert (across.status, across.num_rows > 135) == ("WARN", True)
+
+
+def test_a_picture_that_was_saved_again_is_found() -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 250, (400, 64), dtype=np.uint8)
+    again = pixels[:30] + random.integers(0, 5, (30, 64), dtype=np.uint8)
+    images = pa.FixedSizeListArray.from_arrays(pa.array(np.vstack([pixels, again]).ravel()), 64)
+    table = pa.table({"picture": images, "label": random.choice(["a", "b"], 430)})
+    (found,) = about(audited(table, "label"), "images")
+    assert "nearly copies" in found.message
+    assert set(found.rows.tolist()) == set(range(400, 430))
+
+
 def test_a_regression_has_its_leaks_and_gaps_too() -> None:
     table = shop()
     target = pa.array(np.log(table["income"].to_numpy()))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from search.data.audit.view import View
+from search.data.audit.near import near_pairs, unique_in_order
+from search.data.audit.view import View, pooled
 from search.data.split import content_hashes
 from search.findings import Finding, warn
 
@@ -12,6 +14,9 @@ BLANK_SD = 2.0
 """Of the pixels, on the scale of 0 to 255."""
 SATURATED_SHARE = 0.98
 CHUNK = 4_096
+FEW_FIELDS, NEAR = 4, 3.0
+"""Images whose averages over few fields, and whose pixels in the mean, differ by at most so many
+grey levels of 255 are nearly the same: saved again with some loss."""
 
 
 def check_images(view: View) -> list[Finding]:
@@ -40,7 +45,7 @@ def check_images(view: View) -> list[Finding]:
                     value=len(rows),
                 )
             )
-    return [*found, *_copies(view, name, blank)]
+    return [*found, *_copies(view, name, blank), *_near_copies(view, view.pixels, name, blank)]
 
 
 def _copies(view: View, name: str, blank: np.ndarray) -> list[Finding]:
@@ -56,6 +61,32 @@ def _copies(view: View, name: str, blank: np.ndarray) -> list[Finding]:
             "images",
             f"{len(rows)} images are copies of an earlier one",
             "leave the copies out",
+            columns=[name],
+            rows=rows,
+            value=len(rows),
+        )
+    ]
+
+
+def _near_copies(
+    view: View, pixels: NDArray[np.uint8], name: str, blank: NDArray[np.bool_]
+) -> list[Finding]:
+    keys = np.zeros(view.num_rows, dtype=np.uint64)
+    pairs = near_pairs(pooled(pixels, FEW_FIELDS) / NEAR, keys, limit=1.0)
+    alike = np.zeros(len(pairs.first), dtype=bool)
+    for start in range(0, len(alike), CHUNK):
+        one, other = (rows[start : start + CHUNK] for rows in (pairs.first, pairs.second))
+        apart = np.abs(pixels[one].astype(np.int16) - pixels[other]).mean(axis=(1, 2, 3))
+        alike[start : start + CHUNK] = (apart <= NEAR) & ~blank[one] & ~blank[other]
+    rows = unique_in_order(pairs.second[alike])
+    if len(rows) == 0:
+        return []
+    return [
+        warn(
+            "images",
+            f"{len(rows)} images are nearly copies of an earlier one: their pixels differ by at "
+            f"most {NEAR:g} of 255 grey levels in the mean",
+            "look whether the same picture was saved twice; keep its copies in one part",
             columns=[name],
             rows=rows,
             value=len(rows),

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from search.data.audit.columns import identifiers
+from search.data.audit.near import TOLERANCE, Pairs, mixed, near_pairs, scaled, unique_in_order
 from search.data.audit.view import View
 from search.data.split import content_hashes
 from search.findings import Finding, warn
@@ -16,20 +17,49 @@ MIN_COPIES = 3
 
 
 def check_duplicates(view: View) -> list[Finding]:
-    """Find rows that are equal in every column but those that name them."""
+    """Find rows that are equal in every column but those that name them, or nearly so."""
+    found = []
     repeated = _repeated(_hashes(view, with_label=True))
-    if len(repeated) == 0:
-        return []
-    share = len(repeated) / view.num_rows
-    return [
-        warn(
-            "duplicates",
-            f"{len(repeated)} rows ({share:.2%}) are copies of an earlier one",
-            "leave the copies out, unless the same case really came more than once",
-            rows=repeated,
-            value=share,
+    if len(repeated):
+        share = len(repeated) / view.num_rows
+        found.append(
+            warn(
+                "duplicates",
+                f"{len(repeated)} rows ({share:.2%}) are copies of an earlier one",
+                "leave the copies out, unless the same case really came more than once",
+                rows=repeated,
+                value=share,
+            )
         )
-    ]
+    near = unique_in_order(_near(view).second)
+    if len(near):
+        share = len(near) / view.num_rows
+        found.append(
+            warn(
+                "duplicates",
+                f"{len(near)} rows ({share:.2%}) are nearly copies of an earlier one: their "
+                f"numbers lie within {TOLERANCE:.0%} of the columns' spread, all else is equal",
+                "look whether the same case was measured, rounded or saved twice",
+                rows=near,
+                value=share,
+            )
+        )
+    return found
+
+
+def _near(view: View) -> Pairs:
+    """Return the pairs of rows that are nearly the same, where chance doesn't explain them."""
+    left_out = set(identifiers(view))
+    names = [name for name in view.schema.of_kind("numeric") if name not in left_out]
+    others = [n for n in view.plain if n not in left_out and n not in names]
+    if not names or view.pixels is not None:
+        return Pairs.none()
+    keys = np.zeros(view.num_rows, dtype=np.uint64)
+    if others:
+        keys += content_hashes(view.table, others)
+    for name in names:
+        keys = mixed(keys ^ view.missing(name))
+    return near_pairs(scaled([view.numbers(n) for n in names]), keys).beyond_chance()
 
 
 def check_contradictions(view: View) -> list[Finding]:
@@ -87,7 +117,28 @@ def check_split_copies(view: View) -> list[Finding]:
                 fails=fails,
             )
         )
-    return found
+    return [*found, *_near_split_copies(view, view.parts)]
+
+
+def _near_split_copies(view: View, parts: NDArray[np.str_]) -> list[Finding]:
+    """Find rows to judge by that are nearly copies of rows to learn from."""
+    pairs = _near(view)
+    both = np.stack([pairs.first, pairs.second], axis=1)
+    is_train = parts[both] == "train"
+    across = both[is_train.sum(axis=1) == 1]
+    rows = np.unique(across[parts[across] != "train"])
+    if len(rows) == 0:
+        return []
+    share = len(rows) / int((parts != "train").sum())
+    return [
+        warn(
+            "split_copies",
+            f"{len(rows)} validation or test rows ({share:.2%}) are nearly copies of train rows",
+            "look whether it is the same case; keep all rows of a case in one part",
+            rows=rows,
+            value=share,
+        )
+    ]
 
 
 def _natural_share(here: NDArray[np.uint64], there: NDArray[np.uint64]) -> float:

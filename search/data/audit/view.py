@@ -151,7 +151,7 @@ class View:
             else:
                 parts.append(self.codes(name).codes.astype(np.float32)[:, None])
         if self.pixels is not None:
-            parts.append(_pooled(self.pixels))
+            parts.append(pooled(self.pixels, POOL))
         return np.hstack(parts)
 
     def sample(self, size: int, purpose: int) -> NDArray[np.int64]:
@@ -162,10 +162,11 @@ class View:
         return np.sort(generator.choice(self.num_rows, size, replace=False))
 
 
-def _pooled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def pooled(pixels: NDArray[np.uint8], pool: int) -> NDArray[np.float32]:
+    """Return each image's averages over ``pool`` by ``pool`` fields, shape (rows, averages)."""
     num, _, height, width = pixels.shape
-    rows = np.array_split(np.arange(height), min(POOL, height))
-    columns = np.array_split(np.arange(width), min(POOL, width))
+    rows = np.array_split(np.arange(height), min(pool, height))
+    columns = np.array_split(np.arange(width), min(pool, width))
     means = [
         pixels[:, :, r[0] : r[-1] + 1, c[0] : c[-1] + 1].mean((2, 3)) for r in rows for c in columns
     ]
