@@ -132,12 +132,16 @@ class CoarseSection(_Section):
         classes: Train each configuration for an eighth of the lowest rung on the rows of so many
             classes, the first ones, before anything else; what fails there never starts. Few
             classes only find what breaks: nothing is ranked by them. None: no such smoke rung.
+        order: ``together`` searches all dimensions at once; ``by-group`` the learning rate and the
+            optimizer first, then capacity, then regularisation, the others held at the best known
+            values; from the second round on the most important group first.
     """
 
     num_trials: Annotated[int, Field(ge=1)] | None = None
     share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     searcher: Literal["sobol", "grid"] = "sobol"
     classes: Annotated[int, Field(ge=2)] | None = None
+    order: Literal["together", "by-group"] = "together"
 
 
 class NarrowSection(_Section):
@@ -274,11 +278,12 @@ def resolve_study(values: dict[str, Any]) -> Study:
             f"study key 'budget.num_brackets' = {brackets}: coarse compares at {rungs - 1} rungs "
             "and each bracket begins at another one; give fewer brackets, or more budget.num_rungs"
         )
-    if (study.fine.searcher, study.fine.order) == ("grid", "by-group"):
-        raise StudyError(
-            "study keys 'fine.searcher' = 'grid' and 'fine.order' = 'by-group': a grid varies all "
-            "its dimensions together; take another searcher, or order together"
-        )
+    for phase, section in (("coarse", study.coarse), ("fine", study.fine)):
+        if (section.searcher, section.order) == ("grid", "by-group"):
+            raise StudyError(
+                f"study keys '{phase}.searcher' = 'grid' and '{phase}.order' = 'by-group': a grid "
+                "varies all its dimensions together; take another searcher, or order together"
+            )
     return study
 
 

@@ -15,13 +15,17 @@ from scipy.stats import qmc
 
 from search.space import Space
 from search.strategy.budget import Ladder
+from search.strategy.groups import Group, groups_by_importance, hold_config
+from search.strategy.ranking import best_config
 from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.trust import MIN_SPEAKING, Trust, between_rungs
 from search.strategy.watch import Watch
 from search.task import Default
-from search.trials import Growth, Record
+from search.trials import Growth, History, Record
 
 _BLOCK = 8  # log2 of the number of points drawn at a time
+TRIALS_PER_GROUP = 6
+"""Before the next group's turn: in 54 trials there are three rounds of three groups."""
 LOOK_AGAIN = 1.25
 """Trust is measured anew when so many times as many trials have gone beyond the first rung."""
 
@@ -44,6 +48,8 @@ class CoarsePhase(SearchPhase):
         num_brackets: Of successive halving, side by side.
         watch: Ends trainings by their curves; None: ASHA alone decides.
         sizes: Training rows of the nested subsamples, rising; with one or none it can't grow.
+        by_group: Vary one group of dimensions at a time, the others as in the best known
+            configuration.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class CoarsePhase(SearchPhase):
         num_brackets: int = 1,
         watch: Watch | None = None,
         sizes: Sequence[int] = (),
+        by_group: bool = False,
     ) -> None:
         super().__init__(
             "coarse",
@@ -73,6 +80,8 @@ class CoarsePhase(SearchPhase):
         )
         self._sobol = SobolPoints(len(space.searched), seed)
         self._sizes = sizes
+        self._by_group = by_group
+        self._rounds: list[tuple[Group, ...]] = []
         self._growth: Growth | None = None
         self._begin_to_measure()
 
@@ -80,8 +89,23 @@ class CoarsePhase(SearchPhase):
         self._num_beyond, self._next_look = 0, MIN_SPEAKING
 
     def propose(self, number: int) -> Proposal:
-        """Return the Sobol point that follows."""
-        return self.space.from_unit(self._sobol[number - len(self._given)]), "sobol"
+        """Return the Sobol point that follows, all but the group whose turn it is held."""
+        number -= len(self._given)
+        config = self.space.from_unit(self._sobol[number])
+        if not self._by_group:
+            return config, "sobol"
+        best = best_config(self.seen.observations())
+        return hold_config(self.space, config, best, self._group(number)), "sobol"
+
+    def _group(self, number: int) -> Group:
+        """Return the group whose turn it is; a round's order rests on what was known before it."""
+        turns = len({dimension.group for dimension in self.space.searched})
+        number_of_round, turn = divmod(number // TRIALS_PER_GROUP, max(turns, 1))
+        while len(self._rounds) <= number_of_round:
+            known = self.history if self._rounds else History()
+            groups = groups_by_importance(self.space, known, self.ladder, seed=self.seed)
+            self._rounds.append(groups or ((),))
+        return self._rounds[number_of_round][turn]
 
     def wants(self) -> Growth | None:
         """Let the subsample grow when its order has proven not to hold."""

@@ -111,6 +111,7 @@ class Method:
             num_brackets=self.study.budget.num_brackets,
             watch=Watch(self.chance),
             sizes=self.sizes,
+            by_group=self.study.coarse.order == "by-group",
         )
 
     def narrow(self, coarse: History) -> Narrowed | None:

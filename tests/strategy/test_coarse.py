@@ -8,6 +8,8 @@ from simulation import DEFAULTS, LADDER, SPACE, Simulation
 
 from search.space import Fixed, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase, SobolPoints
+from search.strategy.ranking import best_config
+from search.strategy.search_phase import Proposal
 from search.trials import Trial
 
 
@@ -115,3 +117,24 @@ def test_trials_are_promoted_by_the_objective_where_there_is_one() -> None:
     early = {record.trial.trial_id: record.evaluations[1].validation_loss for record in ended}
     median = statistics.median(early.values())
     assert statistics.mean(early[r.trial.trial_id] for r in far) > median, "the worst loss goes on"
+
+
+class Told(CoarsePhase):
+    """Notes in which groups each proposal differs from the best that was known."""
+
+    def propose(self, number: int) -> Proposal:
+        config, source = super().propose(number)
+        best = best_config(self.seen.observations()) or {}
+        differ = [n for n in {*best, *config} if best.get(n) != config.get(n)]
+        self.__dict__.setdefault("turns", {})[number] = {self.space[n].group for n in differ}
+        return config, source
+
+
+def test_by_group_the_learning_rate_comes_first_and_all_else_is_held_at_the_best() -> None:
+    made = Told(SPACE, DEFAULTS, LADDER, num_trials=2 + 36, seed=0, by_group=True)
+    Simulation(made, faults=False).run(10_000)
+    turns = [made.__dict__["turns"][number] for number in range(4, 38)]
+    assert all(len(groups) <= 1 for groups in turns), "one group at a time"
+    by_turn = [set().union(*turns[max(at - 2, 0) : at + 4]) for at in range(0, 36, 6)]
+    assert by_turn[:3] == [{1}, {2}, {3}]
+    assert set().union(*by_turn[3:]) == {1, 2, 3}
