@@ -50,6 +50,10 @@ class RunFailed(SieveError):  # noqa: N818 - named as the status is
     exit_code = EXIT_FAILED
 
 
+class DiskFull(RunFailed):
+    """There is no room for what a run has to write; it can be resumed when there is."""
+
+
 class Interrupted(Exception):  # noqa: N818 - it is a state, not a mistake
     """The run was asked to stop; its state is saved and ``sieve resume`` goes on."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -38,11 +38,12 @@ from search.data.columns import joined
 from search.data.features import Features, num_rows_to_keep
 from search.data.phase_rows import RowPlan, check_classes, describe_divisions
 from search.data.source import read_table
-from search.errors import Interrupted, RunDirError, RunFailed, SieveError
+from search.errors import DiskFull, Interrupted, RunDirError, RunFailed, SieveError
 from search.execution.clock import RunClock
 from search.execution.driver import Observer, PhaseDriver
 from search.execution.forecast import foresee
 from search.execution.session import RaySession
+from search.execution.shelf import Shelf, check_room
 from search.execution.signals import StopRequest
 from search.execution.trainable import PhaseContext
 from search.execution.worlds import GuessedWorld
@@ -253,7 +254,8 @@ class Run:
         self.defaults = self.model.defaults(spec)
         look = self.rows.search(64)
         data = Resident(self.data, "cpu")
-        look_at_network(self.model, self.defaults[0].config, spec, data, Rows.of(look))
+        first = self.defaults[0].config
+        self._num_parameters = look_at_network(self.model, first, spec, data, Rows.of(look))
         if not self.dir.exists(space_file(0)):
             write_space(self.dir, 0, self.space, defaults=self.defaults)
 
@@ -282,11 +284,14 @@ class Run:
         """Divide the budget between the phases."""
         if self.dir.exists(PLAN):
             return Plan.from_json(self.dir.read_json(PLAN))
+        limit = self.study.training.max_checkpoint_bytes
         measured = self.dir.read_json(PREFLIGHT)["speed"]
         plan = self._divide(None if measured is None else Speed(**measured))
         self.dir.write_json(SUBSAMPLE, self.rows.describe(plan.coarse_rows, plan.fine_rows))
         self.dir.write_json(PLAN, plan.to_json())
         self._say("plan", "plan", plan.describe(), **plan.to_json())
+        if room := check_room(limit, self._num_parameters, plan.slots):
+            self._say("plan", "room", room)
         return plan
 
     def _measure_speed(self) -> Speed:
@@ -400,6 +405,7 @@ class Run:
             stop_requested=self._stop.requested,
             observer=self.display,
             repair=self._repair,
+            shelf=Shelf(self.dir.path / phase / "trials", self.study.training.max_checkpoint_bytes),
         )
         self.experiment.run_phase(driver)
         self._stop.check()
@@ -465,6 +471,7 @@ class Run:
             rungs=rungs,
             speed_limit=self.plan.speed_limit if rungs else None,
             promote_by=self.study.promote_by,
+            max_silence_s=self.study.training.max_silence_s,
         )
 
     # ------------------------------------------------------------------ the proof
@@ -506,9 +513,11 @@ class Run:
 
     def _leave_unfinished(self, error: BaseException) -> None:
         """Leave a result and a report of what there is; an interrupted run can be resumed."""
-        if hasattr(self, "plan"):
-            status: Status = "failed" if isinstance(error, SieveError) else "interrupted"
-            self._write_result(status, reason=str(error))
+        if not hasattr(self, "plan"):
+            return
+        goes_on = isinstance(error, DiskFull) or not isinstance(error, SieveError)
+        with suppress(DiskFull):  # the reason is told, whether or not there is room for it
+            self._write_result("interrupted" if goes_on else "failed", reason=str(error))
 
     def _write_result(self, status: Status, **more: Any) -> dict[str, Any]:
         return write_result(

@@ -8,6 +8,7 @@ of earlier stages only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -15,13 +16,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from search.errors import RunDirError
+from search.errors import DiskFull, RunDirError
 from search.trials import PHASES, Event, Phase, event_from_json, event_to_json
 
 STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
@@ -33,6 +34,8 @@ BEFORE, AFTER = "weakness/before.json", "weakness/after.json"
 _BEFORE_PLAN = (STUDY, JOURNAL, PROVENANCE, COARSE_SPACE, SUBSAMPLE)
 _FINDINGS = (AUDIT, CLUSTER, PREFLIGHT)
 """They outlive a run that they stop, and don't keep another from its folder."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_LEAST_FREE = 2**14
 DONE = "done.json"
 """In a phase's folder: the phase has come to its end."""
 
@@ -46,7 +49,7 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._appending: dict[Path, IO[str]] = {}
+        self._appending: dict[Path, BinaryIO] = {}
 
     @classmethod
     def create(cls, path: Path, study: dict[str, Any], digest: str) -> RunDir:
@@ -264,9 +267,8 @@ class RunDir:
         if file is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             _drop_torn_line(path)
-            file = self._appending[path] = path.open("a", encoding="utf-8")
-        file.write(json.dumps(values) + "\n")
-        file.flush()
+            file = self._appending[path] = path.open("ab", buffering=0)
+        append_whole(file, (json.dumps(values) + "\n").encode())
 
     def close(self) -> None:
         """Close the files that are being appended to."""
@@ -288,8 +290,40 @@ def write_at_once(target: Path, write: Callable[[Path], Any]) -> None:
     try:
         write(temporary)
         os.replace(temporary, target)
+    except Exception as error:
+        if _is_full(error, target.parent):
+            raise _no_room(target) from error
+        raise
     finally:  # also where both names were the same file's: a rename then does nothing
         temporary.unlink(missing_ok=True)
+
+
+def append_whole(file: BinaryIO, line: bytes) -> None:
+    """Append a line to an unbuffered file, or nothing of it.
+
+    Raises:
+        DiskFull: There is no room for it.
+    """
+    before = file.seek(0, os.SEEK_END)
+    try:
+        if file.write(line) == len(line):
+            return
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+    file.truncate(before)
+    raise _no_room(Path(file.name))
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    """Say whether a write failed for want of room; not every library passes the number on."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return True
+    return "No space left" in str(error) or shutil.disk_usage(folder).free < _LEAST_FREE
+
+
+def _no_room(path: Path) -> DiskFull:
+    return DiskFull(f"no space left for {path}; make room, then 'sieve resume' goes on")
 
 
 def finite(values: Any) -> Any:

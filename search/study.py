@@ -195,10 +195,17 @@ class TrainingSection(_Section):
             rounded up to the next evaluation.
         early_stopping: End a trial whose validation loss hasn't improved for a third of its
             budget; its best checkpoint counts.
+        max_silence_s: End a trial that reports nothing for so long, as failed; None: 20 times what
+            reports take, at least two minutes.
+        max_checkpoint_bytes: What the states of running and waiting trials may take on disk;
+            where it is too little the worst waiting ones begin again when they are called. None:
+            what they need.
     """
 
     checkpoint_interval_s: Annotated[float, Field(ge=0)] = 15.0
     early_stopping: bool = True
+    max_silence_s: Duration | None = None
+    max_checkpoint_bytes: Annotated[int, Field(ge=1)] | None = None
 
 
 class Study(_Section):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from search.execution.clock import RunClock
+from search.execution.shelf import Shelf
 from search.rundir import RunDir
 from search.strategy.asha import CONTINUE, Decision
 from search.strategy.phase import TIME_UP, PhaseStrategy
@@ -90,6 +91,10 @@ class PhaseDriver:
         stop_requested: Whether somebody asked the run to stop.
         observer: Who is told.
         repair: Accept a damaged event log, keeping what stands before the damage.
+        shelf: Where the trials keep their states; None: nowhere.
+
+    Attributes:
+        cant_go_on: Why the run has to be broken off; None: it doesn't.
     """
 
     def __init__(
@@ -103,8 +108,11 @@ class PhaseDriver:
         stop_requested: Callable[[], bool],
         observer: Observer,
         repair: bool = False,
+        shelf: Shelf | None = None,
     ) -> None:
         self.strategy = strategy
+        self.cant_go_on: str | None = None
+        self._shelf = shelf or Shelf(None)
         self.slots = slots
         self._run = run
         self._clock = clock
@@ -145,8 +153,8 @@ class PhaseDriver:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the run was asked to stop."""
-        return self._stop_requested()
+        """Whether the run was asked to stop, or can't go on."""
+        return self.cant_go_on is not None or self._stop_requested()
 
     @property
     def time_up(self) -> bool:
@@ -203,10 +211,15 @@ class PhaseDriver:
         Args:
             trial_id: The trial.
             events: JSON: its evaluations and, when it ended, its ending (``events``);
-                ``vitals``, which an ending that is decided here needs; a ``note`` to the user.
+                ``vitals``, which an ending that is decided here needs; a ``note`` to the user;
+                ``stop_run``, why the run can't go on; ``state_bytes`` of its state on disk.
         """
         decision = CONTINUE
         received = json.loads(events)
+        if received.get("stop_run"):
+            self.cant_go_on = received["stop_run"]
+            return CONTINUE
+        self._shelf.hold(trial_id, received.get("state_bytes", 0))
         if received["note"]:
             self._say("note", f"{trial_id}: {received['note']}")
         for values in received["events"]:
@@ -218,6 +231,7 @@ class PhaseDriver:
             if trial_id in self._live and record.ending.status == "stopped":
                 self._explain(record.ending, Decision("stop", record.ending.reason))
             self._live.pop(trial_id, None)
+            self._shelf.clear(trial_id)
             return Decision("stop", record.ending.reason)
         if decision.action == "continue" and self.time_up:
             decision = Decision("stop", TIME_UP)
@@ -231,9 +245,17 @@ class PhaseDriver:
                 return
             case "pause":
                 self._apply(Pause(trial_id, decision.reason, vitals))
+                self._keep_to_the_budget()
             case "stop":
                 self._apply(Ending(trial_id, status, decision.reason, **vitals))
+                self._shelf.clear(trial_id)
         self._live.pop(trial_id, None)
+
+    def _keep_to_the_budget(self) -> None:
+        """Let go of states that have no room; their trials would begin again."""
+        for trial_id in self._shelf.make_room(self.strategy.history.paused):
+            why = f"its state is deleted, {self._shelf.describe()}; it would begin again"
+            self._say("no room", f"{trial_id}: {why}")
 
     def lost(self, trial_id: str, reason: str) -> None:
         """Enter that a trial's process died too often; it counts as the worst."""

@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from search.errors import DiskFull
 from search.execution.adapters import (
     InterruptStopper,
     PhaseScheduler,
@@ -20,9 +21,10 @@ from search.execution.adapters import (
 )
 from search.execution.cluster import TrialResources
 from search.execution.driver import PhaseDriver
+from search.execution.shelf import Shelf
 from search.execution.slots import SlotResources, kept_slots
 from search.execution.stage import Stage
-from search.execution.trainable import PhaseContext, make_trainable, remove_state
+from search.execution.trainable import PhaseContext, make_trainable
 
 MAX_FAILURES = 3
 """How often a trial whose process died is taken up again."""
@@ -69,10 +71,12 @@ class Experiment:
             pass
         if self._error is not None:
             raise self._error
+        if driver.cant_go_on is not None:
+            raise DiskFull(driver.cant_go_on)
         driver.close()
-        folder = self._contexts[driver.strategy.phase].trial_folder
+        shelf = Shelf(self._contexts[driver.strategy.phase].trial_folder)
         for record in driver.strategy.history.ended:
-            remove_state(folder / record.trial.trial_id)
+            shelf.clear(record.trial.trial_id)
 
     def close(self) -> None:
         """Let the processes go."""

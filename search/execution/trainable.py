@@ -7,7 +7,6 @@ resumed run) finds it there, whatever Ray has kept.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
@@ -25,8 +24,10 @@ from ray import tune
 
 from search.data import Dataset
 from search.data.batches import Resident
-from search.errors import one_line
+from search.errors import DiskFull, one_line
 from search.execution.adapters import EVENTS, HANDOUT
+from search.execution.shelf import STATE
+from search.execution.watchdog import Watchdog, what_hung
 from search.speed import SpeedLimit
 from search.task import ModelModule, load_model
 from search.training.job import Job, Rows, Vitals, device_for
@@ -63,6 +64,8 @@ class PhaseContext:
         speed_limit: Ends what is too slow to be proven, published defaults excepted.
         smoke_rung: What a configuration has to pass first, published defaults excepted.
         promote_by: What trials are ranked by: the validation ``loss`` or ``metric``.
+        max_silence_s: Seconds without a report after which a trial is ended; None: by what
+            reports have taken.
     """
 
     model_path: str
@@ -79,14 +82,16 @@ class PhaseContext:
     speed_limit: SpeedLimit | None
     smoke_rung: SmokeRung | None = None
     promote_by: Literal["loss", "metric"] = "loss"
+    max_silence_s: float | None = None
 
 
-STATE = "state.pt"
 SMOKED = "smoked"
 """The key in a state file: what the smoke rung has cost."""
 _REPORT_SECONDS = 0.5
 """A report costs some 20 ms: evaluations that come faster than this share one, up to a rung."""
 _resident: tuple[str, Resident] | None = None
+_watchdogs: dict[str, Watchdog] = {}
+"""Phase to who looks after its trials in this process."""
 _last_end: float | None = None
 
 
@@ -116,11 +121,16 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._trial = Trial(**handout["trial"])
         self._context: PhaseContext = ray.get(self.contexts[self._trial.phase])
         self._folder = self._context.trial_folder / self._trial.trial_id
+        self._watchdog = _watchdogs.setdefault(
+            self._trial.phase, Watchdog(self._context.max_silence_s)
+        )
+        self._hung = what_hung(self._folder)
         self._reported: int = handout["reported"]
         self._session: Session | None = None
         self._smoked = Vitals()
         self._stream: Iterator[Evaluation] | None = None
         self._saved_at = 0.0
+        self._state_bytes = 0
         self._start_seconds: float | None = None
         self._note = ""
 
@@ -128,7 +138,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         """Train to the next evaluation; failures of the training become its ending."""
         global _last_end
         try:
-            result = self._step()
+            with self._watchdog.watching(self._folder):
+                result = self._step()
+        except DiskFull as error:
+            result = self._result([], None, stop_run=str(error))
         except Exception as error:
             if isinstance(error, RuntimeError) and "CUDA error" in str(error):
                 raise  # the process is lost with its context: Ray starts a new one
@@ -140,9 +153,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _step(self) -> dict[str, Any]:
         if self._session is None:
-            smoked_out = self._open()
-            if smoked_out is not None:
-                return self._result([], smoked_out)
+            ended = self._end_hung() or self._open()
+            if ended is not None:
+                return self._result([], ended)
         assert self._session is not None
         assert self._stream is not None
         # An earlier process may have got further than was reported.
@@ -164,6 +177,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             if evaluation.point in self._context.rungs or time.monotonic() >= until:
                 return
 
+    def _end_hung(self) -> Ending | None:
+        """Return the ending of a trial that hung in an earlier process; it would hang again."""
+        if self._hung is None:
+            return None
+        reason, stacks = self._hung
+        return Ending(self._trial.trial_id, "failed", reason, error=stacks, **self._vitals())
+
     def _open(self) -> Ending | None:
         """Open the trial's session; return how it ended where it doesn't pass the smoke rung."""
         context, trial = self._context, self._trial
@@ -180,6 +200,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             if smoked.why_failed is not None:
                 return Ending(trial.trial_id, "failed", smoked.why_failed, **self._vitals())
         self._session = open_session(job, model, data, rows, state)
+        # It begins again where its state is gone: what was reported comes once more.
+        self._reported = min(self._reported, len(self._session.evaluations))
         self._stream = self._session.run()
         self._saved_at = _spent(self._session)
         if _last_end is not None and state is None:
@@ -208,7 +230,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         assert self._session is not None
         spent = _spent(self._session)
         if now or spent - self._saved_at >= self._context.checkpoint_interval_s:
-            save_state(self._folder / STATE, {**self._session.state(), SMOKED: self._smoked})
+            path = self._folder / STATE
+            save_state(path, {**self._session.state(), SMOKED: self._smoked})
+            self._state_bytes = path.stat().st_size
             self._saved_at = spent
 
     def _ending(self) -> Ending:
@@ -250,7 +274,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         clock = {"started_at": self._entered, "ended_at": now, "start_seconds": self._start_seconds}
         return {**asdict(vitals.after(self._smoked)), **clock}
 
-    def _result(self, new: list[Evaluation], ending: Ending | None) -> dict[str, Any]:
+    def _result(
+        self, new: list[Evaluation], ending: Ending | None, *, stop_run: str = ""
+    ) -> dict[str, Any]:
         events = [event_to_json(each) for each in (*new, *((ending,) if ending else ()))]
         note, self._note = self._note, ""
         shown = asdict(new[-1]) if new else {"validation_loss": float("nan"), "samples_seen": 0}
@@ -258,7 +284,15 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             **{name: value for name, value in shown.items() if not isinstance(value, str)},
             "timesteps_total": shown["samples_seen"],  # TensorBoard's horizontal axis
             "done": ending is not None,
-            EVENTS: json.dumps({"events": events, "vitals": self._vitals(), "note": note}),
+            EVENTS: json.dumps(
+                {
+                    "events": events,
+                    "vitals": self._vitals(),
+                    "note": note,
+                    "stop_run": stop_run,
+                    "state_bytes": self._state_bytes,
+                }
+            ),
         }
 
     def cleanup(self) -> None:
@@ -304,12 +338,6 @@ def make_job(trial: Trial, context: PhaseContext, dataset: Dataset) -> Job:
         keep_best=context.keep_best,
         promote_by=context.promote_by,
     )
-
-
-def remove_state(folder: Path) -> None:
-    """Delete an ended trial's state file."""
-    with contextlib.suppress(FileNotFoundError):
-        (folder / STATE).unlink()
 
 
 def _spent(session: Session) -> float:

@@ -26,6 +26,7 @@ from search.report.spaces import space_rows
 from search.report.strips import strips
 from search.report.trust import trust_figure, trust_rows
 from search.report.weakness import weakness_parts
+from search.rundir import write_at_once
 
 _VERDICTS = {
     "better": "Better than the baseline",
@@ -75,9 +76,7 @@ def write_report(run_dir: Path) -> Path:
     """
     page = render(read_run(run_dir))
     target = run_dir / "report.html"
-    draft = run_dir / ".report.html.tmp"
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(target)
+    write_at_once(target, lambda draft: draft.write_text(page, encoding="utf-8"))
     return target
 
 

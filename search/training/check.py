@@ -40,7 +40,7 @@ class Check:
 
 def look_at_network(
     model: ModelModule, config: Config, spec: Spec, data: Resident, rows: Rows
-) -> None:
+) -> int:
     """Build a network and send a few rows through it.
 
     Args:
@@ -50,14 +50,18 @@ def look_at_network(
         data: Resident tensors.
         rows: The parts of a search phase.
 
+    Returns:
+        The number of its parameters; 0 for a module with a loop of its own.
+
     Raises:
         ModelError: ``build`` or ``forward`` raises, or the output has the wrong shape.
     """
     if model.build is None:
-        return
+        return 0
     inputs, _ = data.batch(rows.train[:_LOOK_ROWS])
     try:
-        outputs = build_network(model, config, spec).eval()(*inputs)
+        network = build_network(model, config, spec).eval()
+        outputs = network(*inputs)
     except SieveError:
         raise
     except Exception as error:
@@ -74,6 +78,7 @@ def look_at_network(
             f"it must return {wanted}: one output for each of {spec.num_outputs} "
             + ("classes" if spec.task == "classification" else "targets")
         )
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def check_model_on(model: ModelModule, dataset: Dataset) -> list[Check]:

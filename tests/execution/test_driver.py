@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from search.errors import StudyError
 from search.execution.clock import RunClock
 from search.execution.driver import PhaseDriver
+from search.execution.shelf import STATE, Shelf, check_room
 from search.report import Progress
 from search.rundir import RunDir
 from search.space import Float, Space
@@ -47,6 +49,7 @@ def drive(
     slots: int = 2,
     num_trials: int = 4,
     strategy: PhaseStrategy | None = None,
+    shelf: Shelf | None = None,
 ) -> PhaseDriver:
     defaults = [Default({"rate": 0.5}, "a paper")]
     strategy = strategy or CoarsePhase(SPACE, defaults, LADDER, num_trials=num_trials, seed=0)
@@ -58,6 +61,7 @@ def drive(
         ends_at=lambda: ends_at,
         stop_requested=lambda: stop,
         observer=Progress("accuracy", "max"),
+        shelf=shelf,
     )
 
 
@@ -74,9 +78,15 @@ def evaluated(trial: Trial, number: int, loss: float) -> Evaluation:
     )
 
 
-def report(driver: PhaseDriver, trial: Trial, *events: Evaluation | Ending, note: str = "") -> str:
+def report(
+    driver: PhaseDriver,
+    trial: Trial,
+    *events: Evaluation | Ending,
+    note: str = "",
+    state_bytes: int = 0,
+) -> str:
     values = {"events": [event_to_json(each) for each in events], "vitals": {}, "note": note}
-    return driver.report(trial.trial_id, json.dumps(values)).action
+    return driver.report(trial.trial_id, json.dumps(values | {"state_bytes": state_bytes})).action
 
 
 def test_no_more_trials_run_than_there_are_slots(run: RunDir) -> None:
@@ -197,6 +207,41 @@ def test_a_process_that_died_too_often_fails_its_trial_with_the_reason(run: RunD
     assert ending is not None
     assert (ending.status, ending.reason) == ("failed", "its process died")
     assert any("its process died" in entry["message"] for entry in run.read_journal())
+
+
+def test_states_keep_to_their_budget_the_worst_that_wait_begin_again(
+    run: RunDir, tmp_path: Path
+) -> None:
+    driver = drive(run, num_trials=6, slots=6, shelf=Shelf(tmp_path, max_bytes=350))
+    for number, trial in enumerate([start(driver) for _ in range(6)]):
+        (tmp_path / trial.trial_id).mkdir()
+        (tmp_path / trial.trial_id / STATE).write_bytes(bytes(100))
+        report(driver, trial, evaluated(trial, 1, 1.0 + number))
+        report(driver, trial, evaluated(trial, 2, 1.0 + number), state_bytes=100)
+    left = sorted(path.parent.name for path in tmp_path.glob(f"*/{STATE}"))
+    assert left == ["c0000", "c0001", "c0002"], "the best stay"
+    gone = [entry for entry in run.read_journal() if entry["event"] == "no room"]
+    assert len(gone) == 3
+    assert "it would begin again" in gone[0]["message"]
+
+
+def test_a_trial_without_room_on_the_disk_stops_the_run_and_stays_as_it_is(run: RunDir) -> None:
+    driver = drive(run)
+    trial = start(driver)
+    sent = {"events": [], "vitals": {}, "note": "", "stop_run": "no space left for state.pt"}
+    assert driver.report(trial.trial_id, json.dumps(sent)).action == "continue"
+    assert driver.interrupted
+    assert driver.cant_go_on == "no space left for state.pt"
+    driver.close()
+    restored = drive(run)
+    assert start(restored).trial_id == trial.trial_id
+
+
+def test_a_budget_for_less_than_the_running_states_is_refused_ahead() -> None:
+    assert check_room(None, 1_000, 2) == check_room(10, 0, 2) == ""
+    assert "8 may wait at rungs" in check_room(160_000, 1_000, 2)
+    with pytest.raises(StudyError, match=r"give at least 32,000, or lower resources"):
+        check_room(31_999, 1_000, 2)
 
 
 def test_a_note_reaches_the_journal(run: RunDir) -> None:
