@@ -45,7 +45,7 @@ def write_provenance(run: RunDir, section: DataSection, data: Dataset) -> None:
     if run.exists(PROVENANCE):
         if run.read_json(PROVENANCE)["data"]["fingerprint"] != data.fingerprint:
             raise RunDirError(
-                f"the data at {section.uri} have changed since the run in {run.path} began; "
+                f"the data at {section.uri} have changed since the run in {run.place} began; "
                 "start again in another folder"
             )
         return
@@ -182,4 +182,5 @@ def write_result(
             write_tables(run, history, phase, plan)
     run.write_json(RESULT, result)
     write_report(run.path)
+    run.send("report.html")
     return result

@@ -154,8 +154,8 @@ class Best:
         """
         if not run.exists(MODEL):
             raise RunDirError(
-                f"{run.path} has no best model yet, the run isn't complete; "
-                f"'sieve resume {run.path}' goes on with it"
+                f"{run.place} has no best model yet, the run isn't complete; "
+                f"'sieve resume {run.place}' goes on with it"
             )
         about = run.read_json(MODEL)
         return cls(
@@ -171,7 +171,7 @@ def _single(run: RunDir, config: Config) -> Part:
     kept = kept_file(run.path / BEST)
     if kept is None:
         raise RunDirError(
-            f"{run.path} keeps no trained model: it has a training loop of its own without "
+            f"{run.place} keeps no trained model: it has a training loop of its own without "
             "save_predictor and load_predictor (README, 'Your own model'); train it with "
             "best/config.yaml, and predict with what you get"
         )
@@ -182,7 +182,7 @@ def _members(run: RunDir) -> tuple[Part, ...]:
     if not run.exists(ENSEMBLE):
         result: dict[str, Any] = run.read_json(RESULT) if run.exists(RESULT) else {}
         why = (result.get("ensemble") or {}).get("reason") or "none was made"
-        raise RunDirError(f"{run.path} has no ensemble ({why}); predict without --ensemble")
+        raise RunDirError(f"{run.place} has no ensemble ({why}); predict without --ensemble")
     folder = (run.path / ENSEMBLE).parent
     members = run.read_json(ENSEMBLE)["members"]
     return tuple(Part(m["weight"], m["config"], folder / m["weights"]) for m in members)

@@ -45,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+RunFolder = Annotated[str, typer.Argument(help="The run's folder, or s3://bucket/folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Lines of JSON on stdout, for programs.")]
 StudyFile = Annotated[
     Path | None, typer.Argument(help="Study file (YAML); none: a quick start on digits.")
@@ -72,7 +73,9 @@ def run(
     data: Data = None,
     label: Label = None,
     model: Model = None,
-    out: Annotated[Path | None, typer.Option(help="Run directory; default runs/<time>.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Folder, or s3://bucket/folder; default runs/<time>.")
+    ] = None,
     time_budget: TimeBudget = None,
     seed: Seed = None,
     accept: Accept = None,
@@ -85,7 +88,7 @@ def run(
     resolved = _study(study, given, settings or [])
     from search.rundir import RunDir
 
-    folder = out or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
+    folder = out or f"runs/{time.strftime('%Y%m%d-%H%M%S')}"
     run_dir = RunDir.create(folder, resolved.to_json(), resolved.digest)
     try:
         _carry_out(resolved, run_dir, address, as_json)
@@ -96,7 +99,7 @@ def run(
 
 @app.command()
 def resume(
-    run_dir: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run_dir: RunFolder,
     repair: Annotated[
         bool, typer.Option(help="Go on without what stands after a damaged line of a log.")
     ] = False,
@@ -216,7 +219,7 @@ def _show_findings(findings: list[Finding], accepted: tuple[str, ...], as_json: 
 
 @app.command()
 def simulate(
-    run_dir: Annotated[Path, typer.Argument(help="The folder of the run to simulate.")],
+    run_dir: RunFolder,
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time.")] = None,
     time_budget: TimeBudget = None,
     repeats: Annotated[int, typer.Option(min=1, help="Runs, each with a seed of its own.")] = 3,
@@ -232,7 +235,8 @@ def simulate(
 
     budget = None if time_budget is None else parse_duration(time_budget)
     circumstances = Circumstances(workers, budget, failures, stragglers)
-    forecasts = Rehearsal(RunDir.open(run_dir)).runs(circumstances, range(repeats))
+    with RunDir.open(run_dir) as opened:
+        forecasts = Rehearsal(opened).runs(circumstances, range(repeats))
     runs = [{"seed": seed, **each.to_json()} for seed, each in enumerate(forecasts)]
     if as_json:
         typer.echo(json.dumps(runs))
@@ -241,17 +245,20 @@ def simulate(
 
 
 @app.command()
-def report(run_dir: Annotated[Path, typer.Argument(help="The run's folder.")]) -> None:
+def report(run_dir: RunFolder) -> None:
     """Write report.html again from the run's files."""
     from search.report import write_report
     from search.rundir import RunDir
 
-    typer.echo(write_report(RunDir.open(run_dir).path))
+    with RunDir.open(run_dir) as opened:
+        name = write_report(opened.path).name
+        opened.send(name)
+    typer.echo(f"{opened.place}/{name}")
 
 
 @app.command()
 def why(
-    run_dir: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run_dir: RunFolder,
     trial: Annotated[
         str | None, typer.Argument(help="A trial's id, or 'baseline'; none: the winner.")
     ] = None,
@@ -262,7 +269,8 @@ def why(
     from search.report import print_why
     from search.rundir import RunDir
 
-    answer = explain(RunDir.open(run_dir), trial)
+    with RunDir.open(run_dir) as opened:
+        answer = explain(opened, trial)
     if as_json:
         typer.echo(json.dumps(answer.to_json()))
     else:
@@ -271,7 +279,7 @@ def why(
 
 @app.command()
 def predict(
-    run_dir: Annotated[Path, typer.Argument(help="The folder of a complete run.")],
+    run_dir: RunFolder,
     data: Annotated[str, typer.Option(help="The rows: Parquet, CSV, sklearn:NAME.")],
     out: Annotated[
         Path | None, typer.Option(help="Write all predictions: a new .parquet or .csv file.")
@@ -290,7 +298,8 @@ def predict(
     from search.report import print_prediction
     from search.rundir import RunDir
 
-    summary = predict_rows(RunDir.open(run_dir), data, out=out, ensemble=ensemble, model=model)
+    with RunDir.open(run_dir) as opened:
+        summary = predict_rows(opened, data, out=out, ensemble=ensemble, model=model)
     if as_json:
         typer.echo(json.dumps(summary))
     else:
@@ -390,7 +399,7 @@ def _carry_out(
     progress = Progress("", "max")
     with run_dir:
         if not as_json:
-            console.print(f"run directory: {run_dir.path}", highlight=False, soft_wrap=True)
+            console.print(f"run directory: {run_dir.place}", highlight=False, soft_wrap=True)
         with make_display(progress, json=as_json):
             result = Run(
                 study,
@@ -400,10 +409,11 @@ def _carry_out(
                 repair=repair,
                 search_path=(os.getcwd(),),
             ).go()
+        report = f"{run_dir.place}/report.html" if run_dir.exists("report.html") else None
     if as_json:
         typer.echo(json.dumps({"event": "result", **result}))
     else:
-        print_summary(result, run_dir.path, console)
+        print_summary(result, report, console)
 
 
 def main() -> None:

@@ -50,8 +50,8 @@ class RunFailed(SieveError):  # noqa: N818 - named as the status is
     exit_code = EXIT_FAILED
 
 
-class DiskFull(RunFailed):
-    """There is no room for what a run has to write; it can be resumed when there is."""
+class Unwritable(RunFailed):
+    """What a run has to write finds no place now; when it does the run can be resumed."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is a state, not a mistake

@@ -38,7 +38,7 @@ from search.data.columns import joined
 from search.data.features import Features, num_rows_to_keep
 from search.data.phase_rows import RowPlan, check_classes, describe_divisions
 from search.data.source import read_table
-from search.errors import DiskFull, Interrupted, RunDirError, RunFailed, SieveError
+from search.errors import Interrupted, RunDirError, RunFailed, SieveError, Unwritable
 from search.execution.clock import RunClock
 from search.execution.driver import Observer, PhaseDriver
 from search.execution.forecast import foresee
@@ -222,7 +222,7 @@ class Run:
                 self._say(stage, finding.status.lower(), message, quiet=True)
         self._say(stage, stage, f"{stage}: {describe(findings, accepted)}")
         if failed := failures(findings, accepted):
-            raise RunFailed(explain_failures(failed, stage, str(self.dir.path / file)))
+            raise RunFailed(explain_failures(failed, stage, f"{self.dir.place}/{file}"))
 
     def load_data(self) -> None:
         """Read, split and prepare the data; refuse other data than an earlier session's."""
@@ -261,7 +261,7 @@ class Run:
 
     def check_cluster(self) -> None:
         """Refuse a cluster whose nodes differ, or don't all see the run directory."""
-        findings = self.ray.check_nodes(str(self.dir.path))
+        findings = self.ray.check_nodes(self.dir.place)
         if findings:
             self.dir.write_json(CLUSTER, [finding.to_json() for finding in findings])
             self._heed("cluster", findings, CLUSTER)
@@ -405,9 +405,13 @@ class Run:
             stop_requested=self._stop.requested,
             observer=self.display,
             repair=self._repair,
-            shelf=Shelf(self.dir.path / phase / "trials", self.study.training.max_checkpoint_bytes),
+            shelf=Shelf(
+                self.dir.trial_storage(phase) or self.dir.trial_folder(phase),
+                self.study.training.max_checkpoint_bytes,
+            ),
         )
         self.experiment.run_phase(driver)
+        self.dir.fetch(f"{phase}/trials")
         self._stop.check()
         if isinstance(strategy, FinePhase) and strategy.living.changes:
             changes = [*read_changes(self.dir, 1), *strategy.living.changes]
@@ -443,7 +447,7 @@ class Run:
             "fine": self._context("fine", [rows.search(plan.fine_rows)], plan.ladder.fine),
             "confirm": self._context("confirm", rows.confirm()),
         }
-        return self.ray.experiment(contexts, self.dir.path / "ray")
+        return self.ray.experiment(contexts, f"{self.dir.place}/ray")
 
     @cached_property
     def _smoke_rung(self) -> SmokeRung | None:
@@ -462,7 +466,8 @@ class Run:
             search_path=self._search_path,
             rows=rows,
             metric=self.metric,
-            trial_folder=self.dir.path / phase / "trials",
+            trial_folder=self.dir.trial_folder(phase),
+            storage=self.dir.trial_storage(phase),
             checkpoint_interval_s=self.study.training.checkpoint_interval_s,
             early_stopping=self.study.training.early_stopping and not confirm,
             num_cpus=self.ray.resources.num_cpus,
@@ -515,8 +520,8 @@ class Run:
         """Leave a result and a report of what there is; an interrupted run can be resumed."""
         if not hasattr(self, "plan"):
             return
-        goes_on = isinstance(error, DiskFull) or not isinstance(error, SieveError)
-        with suppress(DiskFull):  # the reason is told, whether or not there is room for it
+        goes_on = isinstance(error, Unwritable) or not isinstance(error, SieveError)
+        with suppress(Unwritable):  # the reason is told, whether or not there is room for it
             self._write_result("interrupted" if goes_on else "failed", reason=str(error))
 
     def _write_result(self, status: Status, **more: Any) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Rehearsal:
         records = [record for record in (*coarse, *fine) if record.evaluations]
         if space is None or not records:
             raise RunDirError(
-                f"{run.path} has no evaluated trial; there is nothing to simulate from"
+                f"{run.place} has no evaluated trial; there is nothing to simulate from"
             )
         self._space: Space = space
         self._world = RecordedWorld(space, records)

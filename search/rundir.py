@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from search.errors import DiskFull, RunDirError
+from search.errors import RunDirError, Unwritable
+from search.mirror import Mirror
+from search.storage import Storage, is_remote
 from search.trials import PHASES, Event, Phase, event_from_json, event_to_json
 
 STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
@@ -44,51 +48,101 @@ class RunDir:
     """A run's folder; use :meth:`create` or :meth:`open`.
 
     Attributes:
-        path: The folder, absolute.
+        path: The folder, absolute; of a run in an object storage a temporary copy.
+        place: Where the run is kept, for the user: the folder, or the address.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mirror: Mirror | None = None) -> None:
         self.path = path
+        self._mirror = mirror
+        self.place = str(path) if mirror is None else mirror.storage.address
         self._appending: dict[Path, BinaryIO] = {}
 
     @classmethod
-    def create(cls, path: Path, study: dict[str, Any], digest: str) -> RunDir:
+    def create(cls, where: Path | str, study: dict[str, Any], digest: str) -> RunDir:
         """Make a run directory, or open it again if it belongs to the same study.
+
+        Args:
+            where: A folder, or ``s3://bucket/folder``.
+            study: The resolved study's values.
+            digest: Identifies them.
 
         Raises:
             RunDirError: It can't be written, holds another study's run, or holds other files.
         """
-        path = path.absolute()
-        _make_writable(path)
-        run = cls(path)
-        if (path / STUDY).exists():
+        if is_remote(where):
+            Storage(str(where)).check_writable()
+            run = cls._fetched(str(where))
+        else:
+            path = Path(where).absolute()
+            _make_writable(path)
+            run = cls(path)
+        if (run.path / STUDY).exists():
             return run._same_study(digest)
-        if {each.name for each in path.iterdir()} - set(_FINDINGS):
-            raise RunDirError(f"--out {path} holds other files and no run; give an empty folder")
+        if {each.name for each in run.path.iterdir()} - set(_FINDINGS):
+            raise RunDirError(
+                f"--out {run.place} holds other files and no run; give an empty folder"
+            )
         run.write_json(STUDY, {"digest": digest, "study": study})
         return run
 
     def _same_study(self, digest: str) -> RunDir:
         if _as_dict(self.read_json(STUDY)).get("digest") != digest:
             raise RunDirError(
-                f"--out {self.path} holds another study's run; give another folder, "
-                f"or 'sieve resume {self.path}' to go on with that one"
+                f"--out {self.place} holds another study's run; give another folder, "
+                f"or 'sieve resume {self.place}' to go on with that one"
             )
         return self
 
     @classmethod
-    def open(cls, path: Path) -> RunDir:
+    def open(cls, where: Path | str) -> RunDir:
         """Open an existing run directory.
+
+        Args:
+            where: A folder, or ``s3://bucket/folder``.
 
         Raises:
             RunDirError: It is missing or is no run directory.
         """
-        path = path.absolute()
-        if not path.is_dir():
-            raise RunDirError(f"no folder '{path}'; give a run's folder")
-        if not (path / STUDY).is_file():
-            raise RunDirError(f"{path} is no run directory (it has no {STUDY})")
-        return cls(path)
+        run = cls._fetched(str(where)) if is_remote(where) else cls(Path(where).absolute())
+        if not run.path.is_dir():
+            raise RunDirError(f"no folder '{run.place}'; give a run's folder")
+        if not (run.path / STUDY).is_file():
+            raise RunDirError(f"{run.place} is no run directory (it has no {STUDY})")
+        return run
+
+    @classmethod
+    def _fetched(cls, address: str) -> RunDir:
+        mirror = Mirror(Storage(address.rstrip("/")), _is_left_there)
+        try:
+            mirror.fetch()
+        except Unwritable as error:
+            raise RunDirError(f"{address} can't be read: {error.__cause__}") from error
+        return cls(mirror.folder, mirror)
+
+    def trial_folder(self, phase: Phase) -> Path:
+        """Return where a phase's trials keep their files, a folder each.
+
+        Where the run is in a storage it is a folder of each machine's own.
+        """
+        if self._mirror is None:
+            return self.path / phase / "trials"
+        name = hashlib.sha256(self.place.encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"sieve-trials-{os.getuid()}" / name / phase
+
+    def trial_storage(self, phase: Phase) -> Storage | None:
+        """Return where the trials' files are kept, if that is no folder."""
+        return None if self._mirror is None else self._mirror.storage.below(f"{phase}/trials")
+
+    def fetch(self, folder: str) -> None:
+        """Fetch what other machines have written below a folder, where the run is in a storage."""
+        if self._mirror is not None:
+            self._mirror.fetch(folder)
+
+    def send(self, name: str) -> None:
+        """Send a file that was written by other means, where the run is in a storage."""
+        if self._mirror is not None:
+            self._mirror.send(name)
 
     def discard_unbegun(self, *, keep_findings: bool = False) -> None:
         """Remove the files of a run that was refused before its plan was made.
@@ -100,9 +154,9 @@ class RunDir:
         """
         if self.exists(PLAN):
             return
-        self.close()
+        self._close_logs()
         for name in _BEFORE_PLAN if keep_findings else (*_BEFORE_PLAN, *_FINDINGS):
-            (self.path / name).unlink(missing_ok=True)
+            self.remove(name)
         for folder in (self.path / "space", self.path):
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -159,10 +213,13 @@ class RunDir:
     def remove(self, name: str) -> None:
         """Remove one of the run's files, if it is there."""
         (self.path / name).unlink(missing_ok=True)
+        if self._mirror is not None:
+            self._mirror.remove(name)
 
     def write_file(self, name: str, write: Callable[[Path], Any]) -> None:
         """Let ``write`` fill a temporary file, then rename it to ``name``."""
         write_at_once(self.path / name, write)
+        self.send(name)
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file.
@@ -173,7 +230,7 @@ class RunDir:
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise RunDirError(f"{self.path} has no {name}; the run hasn't got that far") from error
+            raise RunDirError(f"{self.place} has no {name}; the run hasn't got that far") from error
         except ValueError as error:
             raise RunDirError(
                 f"{self.path / name} is damaged ({error}); "
@@ -224,12 +281,12 @@ class RunDir:
         if not repair:
             raise RunDirError(
                 f"{path} is damaged at line {number}: {lost} events from there on are lost; "
-                f"'sieve resume {self.path} --repair' keeps the {number - 1} before it "
+                f"'sieve resume {self.place} --repair' keeps the {number - 1} before it "
                 "and trains again what is missing"
             ) from error
-        shutil.copyfile(path, path.with_name(path.name + ".damaged"))
-        self.close()  # an open file would go on in the one that is replaced
-        path.with_name(DONE).unlink(missing_ok=True)
+        self.copy(f"{path.parent.name}/{path.name}", f"{path.parent.name}/{path.name}.damaged")
+        self._close_logs()  # an open file would go on in the one that is replaced
+        self.remove(f"{path.parent.name}/{DONE}")
         kept = b"".join(line + b"\n" for line in lines[: number - 1])
         self.write_file(f"{path.parent.name}/{EVENTS}", lambda new: new.write_bytes(kept))
         self.journal(path.parent.name, "repair", f"dropped {lost} damaged events of {path.name}")
@@ -268,10 +325,19 @@ class RunDir:
             path.parent.mkdir(parents=True, exist_ok=True)
             _drop_torn_line(path)
             file = self._appending[path] = path.open("ab", buffering=0)
+            if self._mirror is not None:
+                self._mirror.follow(name)
+        if self._mirror is not None:
+            self._mirror.check()
         append_whole(file, (json.dumps(values) + "\n").encode())
 
     def close(self) -> None:
-        """Close the files that are being appended to."""
+        """Close the files that are being appended to; send what a storage hasn't got yet."""
+        self._close_logs()
+        if self._mirror is not None:
+            self._mirror.close()
+
+    def _close_logs(self) -> None:
         for file in self._appending.values():
             file.close()
         self._appending.clear()
@@ -281,6 +347,11 @@ class RunDir:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_left_there(name: str) -> bool:
+    """Say whether a file of a storage is for the trials' processes, or for Ray alone."""
+    return name.startswith("ray/") or name.endswith("/state.pt")
 
 
 def write_at_once(target: Path, write: Callable[[Path], Any]) -> None:
@@ -302,7 +373,7 @@ def append_whole(file: BinaryIO, line: bytes) -> None:
     """Append a line to an unbuffered file, or nothing of it.
 
     Raises:
-        DiskFull: There is no room for it.
+        Unwritable: There is no room for it.
     """
     before = file.seek(0, os.SEEK_END)
     try:
@@ -322,8 +393,8 @@ def _is_full(error: Exception, folder: Path) -> bool:
     return "No space left" in str(error) or shutil.disk_usage(folder).free < _LEAST_FREE
 
 
-def _no_room(path: Path) -> DiskFull:
-    return DiskFull(f"no space left for {path}; make room, then 'sieve resume' goes on")
+def _no_room(path: Path) -> Unwritable:
+    return Unwritable(f"no space left for {path}; make room, then 'sieve resume' goes on")
 
 
 def finite(values: Any) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 
-from search.errors import DiskFull
+from search.errors import Unwritable
 from search.execution.adapters import (
     InterruptStopper,
     PhaseScheduler,
@@ -41,7 +41,8 @@ class Experiment:
         dataset: Reference to the data set in the object store.
         contexts: Phase to what its trials share.
         resources: What a trial gets.
-        log: Folder for Ray's own logs (TensorBoard, CSV), a new one inside for each session.
+        log: Folder or address for Ray's own logs (TensorBoard, CSV), a new one inside for each
+            session.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Experiment:
         dataset: Any,
         contexts: Mapping[str, PhaseContext],
         resources: TrialResources,
-        log: Path,
+        log: str,
     ) -> None:
         self._contexts = contexts
         self._resources = resources
@@ -72,7 +73,7 @@ class Experiment:
         if self._error is not None:
             raise self._error
         if driver.cant_go_on is not None:
-            raise DiskFull(driver.cant_go_on)
+            raise Unwritable(driver.cant_go_on)
         driver.close()
         shelf = Shelf(self._contexts[driver.strategy.phase].trial_folder)
         for record in driver.strategy.history.ended:
@@ -93,7 +94,6 @@ class Experiment:
 
     def _tuner(self) -> tune.Tuner:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
-        self._log.mkdir(parents=True, exist_ok=True)
         resources, stage = self._resources, self._stage
         return tune.Tuner(
             tune.with_resources(
@@ -109,8 +109,8 @@ class Experiment:
                 trial_dirname_creator=trial_id_of,
             ),
             run_config=tune.RunConfig(
-                name=f"session-{len(list(self._log.glob('session-*')))}",
-                storage_path=str(self._log),
+                name=time.strftime("session-%Y%m%d-%H%M%S"),
+                storage_path=self._log,
                 stop=InterruptStopper(stage),
                 failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

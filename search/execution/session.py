@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from search.data import Dataset
@@ -90,12 +89,12 @@ class RaySession:
 
         return preflight_on_cluster(self._dataset, context, self.resources, seconds)
 
-    def experiment(self, contexts: Mapping[str, PhaseContext], log: Path) -> Experiment:
+    def experiment(self, contexts: Mapping[str, PhaseContext], log: str) -> Experiment:
         """Return an experiment, which ends with this session.
 
         Args:
             contexts: Phase to what its trials share.
-            log: Folder for Ray's own logs.
+            log: Folder or address for Ray's own logs.
         """
         from search.execution.experiment import Experiment
 

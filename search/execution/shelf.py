@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from search.errors import StudyError
 from search.execution.watchdog import HUNG
+from search.storage import Storage
 from search.trials import Record
 
 STATE = "state.pt"
@@ -21,16 +21,15 @@ class Shelf:
     """A phase's states.
 
     Args:
-        folder: Of the phase's trials, a folder each; None: there are no files.
+        folder: Of the phase's trials, a folder each, or the same in an object storage; None: there
+            are no files.
         max_bytes: All states together may take so much; None: whatever they need.
     """
 
-    def __init__(self, folder: Path | None, max_bytes: int | None = None) -> None:
+    def __init__(self, folder: Path | Storage | None, max_bytes: int | None = None) -> None:
         self._folder = folder
         self._max_bytes = math.inf if max_bytes is None else max_bytes
-        self._held: dict[str, int] = {}
-        for path in [] if folder is None else folder.glob(f"*/{STATE}"):
-            self._held[path.parent.name] = path.stat().st_size
+        self._held = _sizes(folder)
 
     def hold(self, trial_id: str, num_bytes: int) -> None:
         """Take note of what a trial's state takes; 0 where it has saved none since it was called.
@@ -45,11 +44,11 @@ class Shelf:
     def clear(self, trial_id: str) -> None:
         """Delete a trial's state, if there is one."""
         self._held.pop(trial_id, None)
-        if self._folder is None:
-            return
-        for name in (STATE, HUNG):
-            with contextlib.suppress(FileNotFoundError):
-                (self._folder / trial_id / name).unlink()
+        if isinstance(self._folder, Storage):
+            self._folder.delete(f"{trial_id}/{STATE}")
+        elif self._folder is not None:
+            for name in (STATE, HUNG):
+                (self._folder / trial_id / name).unlink(missing_ok=True)
 
     def make_room(self, paused: Iterable[Record]) -> list[str]:
         """Delete states of waiting trials, the worst first, until all keep to the budget.
@@ -72,6 +71,16 @@ class Shelf:
     def describe(self) -> str:
         """Return the budget in words."""
         return f"all together may take {self._max_bytes / 2**20:,.0f} MiB"
+
+
+def _sizes(folder: Path | Storage | None) -> dict[str, int]:
+    """Return trials to what their states take."""
+    if folder is None:
+        return {}
+    if isinstance(folder, Storage):
+        sizes = folder.files()
+        return {n.partition("/")[0]: sizes[n] for n in sizes if n.endswith(f"/{STATE}")}
+    return {path.parent.name: path.stat().st_size for path in folder.glob(f"*/{STATE}")}
 
 
 def check_room(max_bytes: int | None, num_parameters: int, slots: int) -> str:

@@ -8,6 +8,7 @@ resumed run) finds it there, whatever Ray has kept.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 import traceback
@@ -24,11 +25,12 @@ from ray import tune
 
 from search.data import Dataset
 from search.data.batches import Resident
-from search.errors import DiskFull, one_line
+from search.errors import Unwritable, one_line
 from search.execution.adapters import EVENTS, HANDOUT
 from search.execution.shelf import STATE
-from search.execution.watchdog import Watchdog, what_hung
+from search.execution.watchdog import HUNG, Watchdog, what_hung
 from search.speed import SpeedLimit
+from search.storage import Storage
 from search.task import ModelModule, load_model
 from search.training.job import Job, Rows, Vitals, device_for
 from search.training.predictions import save_predictions
@@ -54,7 +56,9 @@ class PhaseContext:
         rows: Row numbers of the parts: ``train``, ``validation``, ``probe`` and, in confirm,
             ``test``; once for each division of the data.
         metric: Name of the metric.
-        trial_folder: Where the trials keep their state.
+        trial_folder: Where the trials keep their state, a folder each.
+        storage: The same in an object storage, where that is what counts: what is written is sent
+            there, and the folder is each machine's own; None: the folder is what counts.
         checkpoint_interval_s: Longest training time that a crash may cost.
         early_stopping: Whether trials may end early.
         num_cpus: CPUs of a trial.
@@ -83,6 +87,7 @@ class PhaseContext:
     smoke_rung: SmokeRung | None = None
     promote_by: Literal["loss", "metric"] = "loss"
     max_silence_s: float | None = None
+    storage: Storage | None = None
 
 
 SMOKED = "smoked"
@@ -140,7 +145,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         try:
             with self._watchdog.watching(self._folder):
                 result = self._step()
-        except DiskFull as error:
+        except Unwritable as error:
             result = self._result([], None, stop_run=str(error))
         except Exception as error:
             if isinstance(error, RuntimeError) and "CUDA error" in str(error):
@@ -211,8 +216,11 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return None
 
     def _load_state(self) -> dict[str, Any] | None:
+        storage, path = self._context.storage, self._folder / STATE
+        if storage is not None and not storage.get(f"{self._trial.trial_id}/{STATE}", path):
+            path.unlink(missing_ok=True)
         try:
-            return load_state(self._folder / STATE)
+            return load_state(path)
         except DamagedState as damage:
             self._note = f"{damage}: what the trial had trained is lost, it begins again"
             return None
@@ -233,6 +241,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             path = self._folder / STATE
             save_state(path, {**self._session.state(), SMOKED: self._smoked})
             self._state_bytes = path.stat().st_size
+            self._send(path)
             self._saved_at = spent
 
     def _ending(self) -> Ending:
@@ -258,6 +267,15 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             self._session.save_model(self._folder)
         if is_best or (self._trial.is_default and (completed or waits)):
             save_predictions(self._folder, self._session.predictions())
+            for path in self._folder.iterdir():
+                if path.name not in (STATE, HUNG):
+                    self._send(path)
+        if ending is not None and self._context.storage is not None:
+            shutil.rmtree(self._folder)
+
+    def _send(self, path: Path) -> None:
+        if self._context.storage is not None:
+            self._context.storage.put(path, f"{self._trial.trial_id}/{path.name}")
 
     def _failure(self, error: Exception) -> Ending:
         return Ending(

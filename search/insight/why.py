@@ -52,7 +52,7 @@ class _Files:
     """A run's files, read once."""
 
     def __init__(self, run: RunDir) -> None:
-        self.path = run.path
+        self.path, self.place = run.path, run.place
         self.events: dict[Phase, list[Event]] = {phase: run.events(phase) for phase in PHASES}
         self.histories = {phase: History(events) for phase, events in self.events.items()}
         self.journal = run.read_journal()
@@ -116,7 +116,7 @@ class _Files:
         known = {record.trial.trial_id: record for record in self.records()}
         found = self._baseline_record() if name == BASELINE else known.get(name)
         if found is None:
-            raise RunDirError(f"{self.path} has no trial '{name}'" + _meant(name, known))
+            raise RunDirError(f"{self.place} has no trial '{name}'" + _meant(name, known))
         return found
 
     def _winner_or_best(self) -> tuple[Record, str]:
@@ -124,7 +124,7 @@ class _Files:
             return self._find(self.contest.winner), ""
         searched = [*self.histories["fine"]] or [*self.histories["coarse"]]
         if not searched:
-            raise RunDirError(f"{self.path} has no trial yet; there is nothing to explain")
+            raise RunDirError(f"{self.place} has no trial yet; there is nothing to explain")
         # Where all failed, the one that came furthest.
         best = min(searched, key=lambda record: (record.value, -record.samples_seen))
         kind = "best" if math.isfinite(best.loss) else "longest"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,12 +13,12 @@ from search.report import text
 _VERDICT_STYLE = {"better": "bold green", "tie": "bold yellow", "worse": "bold red"}
 
 
-def print_summary(result: Mapping[str, Any], run_dir: Path, console: Console) -> None:
+def print_summary(result: Mapping[str, Any], report: str | None, console: Console) -> None:
     """Print the closing lines of a run: the verdict, winner against baseline, the report.
 
     Args:
         result: What ``result.json`` holds.
-        run_dir: The run directory.
+        report: Where the report is; None: there is none.
         console: Where to print.
     """
     comparison = result.get("comparison") or {}
@@ -38,8 +37,7 @@ def print_summary(result: Mapping[str, Any], run_dir: Path, console: Console) ->
         _say(console, f"difference {said}, 95 % interval {text.interval(low, high, True)}")
     for line in _ensemble(result):
         _say(console, line)
-    report = run_dir / "report.html"
-    if report.is_file():
+    if report is not None:
         _say(console, f"report     {report}")
 
 

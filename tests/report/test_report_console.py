@@ -210,16 +210,15 @@ def test_the_factory_looks_at_the_place(progress, capsys):
     assert pipe.file.getvalue() == "coarse: hello\n"
 
 
-def summary(result, run_dir, **options):
+def summary(result, report, **options):
     stream = io.StringIO()
-    print_summary(result, run_dir, Console(file=stream, width=60, **options))
+    print_summary(result, report, Console(file=stream, width=60, **options))
     return stream.getvalue()
 
 
-def test_summary_of_a_complete_run(run_dir, tmp_path):
+def test_summary_of_a_complete_run(run_dir):
     result = json.loads((run_dir / "result.json").read_text())
-    (tmp_path / "report.html").write_text("")
-    lines = summary(result, tmp_path).splitlines()
+    lines = summary(result, "s3://bucket/run/report.html").splitlines()
     assert lines[0] == result["comparison"]["statement"]
     assert lines[1].startswith("winner     test accuracy 0.")
     assert "±" in lines[1]
@@ -229,11 +228,11 @@ def test_summary_of_a_complete_run(run_dir, tmp_path):
         "ensemble   test accuracy 0.934 with 3 models: +0.0040 [+0.0010, +0.0070] "
         "against the single winner (better)"
     )
-    assert lines[5] == f"report     {tmp_path / 'report.html'}"
+    assert lines[5] == "report     s3://bucket/run/report.html"
     assert "\x1b" not in "".join(lines)
 
 
-def test_summary_of_an_interrupted_run(tmp_path):
+def test_summary_of_an_interrupted_run():
     nothing = {"winner": None, "baseline": None, "comparison": None}
-    said = summary({"status": "interrupted", "metric": "accuracy"} | nothing, tmp_path)
+    said = summary({"status": "interrupted", "metric": "accuracy"} | nothing, None)
     assert said.strip() == "The run was interrupted before its end."
