@@ -157,8 +157,7 @@ class Run:
                 self.audit()
                 self.load_data()
                 self.check_model()
-                session = RaySession(self.study, self.data, self._address, self._stop.arm)
-                self.ray = stack.enter_context(session)
+                self.ray = stack.enter_context(self._ray_session())
                 self.check_cluster()
                 self.preflight()
                 self.plan = self.make_plan()
@@ -185,8 +184,7 @@ class Run:
         with self._stop, ExitStack() as stack:
             self.load_data()
             self.check_model()
-            session = RaySession(self.study, self.data, self._address, self._stop.arm)
-            self.ray = stack.enter_context(session)
+            self.ray = stack.enter_context(self._ray_session())
             speed = self._measure_speed()
             plan = self._divide(speed)
         # Guessed curves get no verdict.
@@ -195,6 +193,16 @@ class Run:
             method, plan, GuessedWorld(speed), elapsed=self.clock.elapsed(), thinks=False
         )
         return {**foreseen.to_json(), "plan": plan.to_json(), "describe": plan.describe()}
+
+    def _ray_session(self) -> RaySession:
+        return RaySession(
+            self.study,
+            self.data,
+            self._address,
+            self._stop.arm,
+            tell=lambda words: self._say("cluster", "machines", words),
+            go_on=self._stop.check,
+        )
 
     # ------------------------------------------------------------------ before the search
 
@@ -400,7 +408,7 @@ class Run:
             strategy,
             self.dir,
             clock=self.clock,
-            slots=self.ray.resources.slots,
+            slots=self.ray.slots,
             ends_at=ends_at,
             stop_requested=self._stop.requested,
             observer=self.display,

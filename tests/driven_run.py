@@ -135,7 +135,7 @@ class DrivenRun:
             strategy,
             self.dir,
             clock=RunClock(0.0),
-            slots=2,
+            slots=lambda: 2,
             ends_at=lambda: math.inf,
             stop_requested=self._stops,
             observer=Progress("accuracy", "max"),

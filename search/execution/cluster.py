@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from search.errors import StudyError
-from search.study import ResourcesSection
 
 _ENVIRONMENT = {
     # Ours: the terminal shows the run, signals save it, events are its state.
@@ -106,28 +105,3 @@ def _check_answers(address: str) -> None:
             f"nobody answers at --address {address} ({error}, tried for at most "
             f"{CONNECT_SECONDS:g} s); is the head up, and its port open to this machine?"
         ) from error
-
-
-def trial_resources(section: ResourcesSection) -> TrialResources:
-    """Return what a trial gets on the connected cluster.
-
-    Raises:
-        StudyError: Not one trial fits.
-    """
-    import ray
-
-    total = ray.cluster_resources()
-    num_gpus = section.gpus_per_trial
-    if num_gpus is None:
-        num_gpus = 1.0 if total.get("GPU", 0) >= 1 else 0.0
-    slots = int(total.get("CPU", 0) // section.cpus_per_trial)
-    if num_gpus > 0:
-        slots = min(slots, int(total.get("GPU", 0) / num_gpus))
-    if slots < 1:
-        raise StudyError(
-            f"a trial with {section.cpus_per_trial} CPUs and {num_gpus:g} GPUs doesn't fit: "
-            f"the cluster has {total.get('CPU', 0):g} CPUs and {total.get('GPU', 0):g} GPUs"
-        )
-    return TrialResources(
-        section.cpus_per_trial, num_gpus, min(slots, section.max_concurrent or slots)
-    )

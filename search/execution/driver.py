@@ -86,7 +86,7 @@ class PhaseDriver:
         strategy: The phase; the events of earlier sessions are applied to it here.
         run: Where events and decisions are written.
         clock: The run's time.
-        slots: Trials at a time.
+        slots: How many trials may run now.
         ends_at: When no more trials are started and running ones are stopped, in run time.
         stop_requested: Whether somebody asked the run to stop.
         observer: Who is told.
@@ -103,7 +103,7 @@ class PhaseDriver:
         run: RunDir,
         *,
         clock: RunClock,
-        slots: int,
+        slots: Callable[[], int],
         ends_at: Callable[[], float],
         stop_requested: Callable[[], bool],
         observer: Observer,
@@ -113,7 +113,7 @@ class PhaseDriver:
         self.strategy = strategy
         self.cant_go_on: str | None = None
         self._shelf = shelf or Shelf(None)
-        self.slots = slots
+        self._slots = slots
         self._run = run
         self._clock = clock
         self._ends_at = ends_at
@@ -163,12 +163,13 @@ class PhaseDriver:
 
     def next_trial(self) -> Handout | None:
         """Return a trial to start now; None while no slot is free, or when none is left."""
-        if len(self._live) >= self.slots or self.finished:
+        slots = self._slots()
+        if len(self._live) >= slots or self.finished:
             return None
         trial = self._again.pop(0) if self._again else self._ask()
         if trial is None:
             return None
-        slot = min(set(range(self.slots)) - set(self._live.values()))
+        slot = min(set(range(slots)) - set(self._live.values()))
         self._live[trial.trial_id] = slot
         return Handout(trial, len(self.strategy.history[trial.trial_id].evaluations), slot)
 

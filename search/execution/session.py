@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from search.data import Dataset
-from search.execution.cluster import TrialResources, connected, trial_resources
+from search.execution.capacity import Capacity, startable
+from search.execution.cluster import TrialResources, connected
 from search.execution.trainable import PhaseContext
 from search.findings import Finding
 from search.insight.nodes import check_nodes
@@ -27,6 +28,8 @@ class RaySession:
         data: Put into the object store once, for all phases.
         address: Of a cluster; None: a local Ray for this run alone.
         on_connected: Called when the connection is made; Ray takes over signals then.
+        tell: Who is told of a wait for machines.
+        go_on: Called while it lasts; it raises to break it off.
     """
 
     def __init__(
@@ -35,11 +38,14 @@ class RaySession:
         data: Dataset,
         address: str | None,
         on_connected: Callable[[], None],
+        tell: Callable[[str], None],
+        go_on: Callable[[], None],
     ) -> None:
         self._study = study
         self._data = data
         self._address = address
         self._on_connected = on_connected
+        self._tell, self._go_on = tell, go_on
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -50,10 +56,23 @@ class RaySession:
 
     @cached_property
     def resources(self) -> TrialResources:
-        """What a trial gets, and how many run at a time."""
+        """What a trial gets, and how many run at a time to begin with."""
+        capacity = self._capacity
+        slots = capacity.wait(self._tell, self._go_on)
+        return TrialResources(capacity.num_cpus, capacity.num_gpus, slots)
+
+    @cached_property
+    def _capacity(self) -> Capacity:
         self._stack.enter_context(connected(self._address, data_bytes=self._data.inputs.nbytes))
         self._on_connected()
-        return trial_resources(self._study.resources)
+        more = None if self._address is None else startable()
+        capacity = Capacity(self._study.resources, more)
+        self._stack.callback(capacity.close)
+        return capacity
+
+    def slots(self) -> int:
+        """Return how many trials may run now: machines come and go."""
+        return self._capacity.now()
 
     @cached_property
     def _dataset(self) -> Any:

@@ -57,7 +57,7 @@ def drive(
         strategy,
         run,
         clock=RunClock(0.0),
-        slots=slots,
+        slots=lambda: slots,
         ends_at=lambda: ends_at,
         stop_requested=lambda: stop,
         observer=Progress("accuracy", "max"),

@@ -36,7 +36,9 @@ def test_a_run_in_a_bucket_goes_on_from_there_and_leaves_nothing_else(
         assert any(name.startswith("ray/session-") for name in names)
         assert not [name for name in names if name.endswith("state.pt")]
         held = {name: kept.read(name) or b"" for name in names}
-        assert not [n for n, data in held.items() if SECRET.encode() in data or KEY.encode() in data]
+        assert not [
+            n for n, data in held.items() if SECRET.encode() in data or KEY.encode() in data
+        ]
 
         said = sieve.run("predict", RUN, "--data", "sklearn:wine", "--json")
         assert said.returncode == 0, said.stderr
