@@ -1,6 +1,8 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import Command
 from hypothesis import settings
 
 # Shared machines stall: a slow example is no failure.
@@ -14,3 +16,11 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from driven_run import DrivenRun  # it loads much that most tests don't need
 
     return DrivenRun(tmp_path_factory.mktemp("driven") / "run").go().path
+
+
+@pytest.fixture
+def sieve(tmp_path: Path) -> Iterator[Command]:
+    """The command in a folder of its own; what is still alive in the end is ended."""
+    command = Command(tmp_path)
+    yield command
+    command.close()

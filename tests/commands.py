@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 SIEVE = Path(sys.executable).with_name("sieve")
 PATIENCE_S = 120
-MODEL = Path(__file__).with_name("logged_model.py")
+MODEL = Path(__file__).parent / "run" / "logged_model.py"
 
 
 class Command:
