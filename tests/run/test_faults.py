@@ -10,21 +10,22 @@ import pytest
 from commands import SIEVE, Command, small_study
 
 pytestmark = pytest.mark.ray
-HANGS = Path(__file__).with_name("hanging_model.py")
+FAULTY = Path(__file__).with_name("faulty_model.py")
 
 
 def test_a_trial_that_hangs_is_ended_with_its_reason_and_the_run_goes_on(sieve: Command) -> None:
-    settings = ["--set", "training.max_silence_s=3", "--set", "fine.num_trials=1"]
-    done = sieve.run("run", *small_study(HANGS), *settings, "--out", "run")
+    settings = ["training.max_silence_s=3", "fine.num_trials=1", "space.kind.values=[sound,hangs]"]
+    options = [part for each in settings for part in ("--set", each)]
+    done = sieve.run("run", *small_study(FAULTY), *options, "--out", "run")
     assert done.returncode == 0, done.stderr
     trials = pq.read_table(sieve.folder / "run" / "coarse" / "trials.parquet").to_pylist()
-    hung = [each for each in trials if json.loads(each["config"])["lock"] == "held"]
+    hung = [each for each in trials if json.loads(each["config"])["kind"] == "hangs"]
     assert hung
     for each in hung:
         assert each["status"] == "failed"
         assert each["reason"].startswith("hung: it reported nothing for 0:00:03; it was in ")
         assert "wait_for_a_lock_that_is_held" in each["reason"]
-        assert "hanging_model.py" in each["reason"]
+        assert "faulty_model.py" in each["reason"]
     assert {each["status"] for each in trials if each not in hung} <= {"completed", "stopped"}
     assert not list((sieve.folder / "run" / "coarse" / "trials").glob("*/state.pt"))
 
