@@ -160,6 +160,10 @@ class SearchPhase(PhaseStrategy):
         if self._looks.is_looked_at(trial_id):
             self._brackets.pass_by(trial_id, point, record.value)
             return CONTINUE
+        early = self._watch.too_early(point) if point < self.rungs[-1] else None
+        if early is not None:
+            self._brackets.pass_by(trial_id, point, record.value)
+            return Decision("continue", early)
         decision = self._brackets.report(trial_id, point, record.value)
         if decision.action == "pause" and record.trial.division == self.division:
             self._looks.pause(trial_id, kind)

@@ -65,6 +65,23 @@ class Watch:
         why = f"{verdict.name}: {verdict.why}; {rank} of {number} at {point} samples"
         return Decision("stop", why, {**verdict.numbers, "rank": rank, "of": number})
 
+    def too_early(self, point: int) -> str | None:
+        """Return why trainings can't be told apart yet at a point; None where they can.
+
+        Some tasks teach nothing for long, and then all at once. While even the better trainings
+        predict no better than what ignores the inputs, their order is chance.
+        """
+        losses = self._losses.get(point, [])
+        if self._chance is None or len(losses) < MIN_AWAKE:
+            return None
+        typical = losses[: math.ceil(len(losses) / 3)][len(losses) // 6]
+        if typical <= (1.0 - AWAKE) * self._chance:
+            return None
+        return (
+            f"too early to judge: the best third of {len(losses)} trainings has come to a loss of "
+            f"{typical:.4g}, and {self._chance:.4g} takes no look at the inputs"
+        )
+
     def _is_past_grace(self, losses: list[float]) -> bool:
         assert self._chance is not None
         awake = self._chance - AWAKE * (self._chance - self._best)

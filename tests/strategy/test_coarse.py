@@ -4,12 +4,13 @@ import statistics
 import numpy as np
 import pytest
 from scipy.stats import qmc
-from simulation import DEFAULTS, LADDER, SPACE, Simulation
+from simulation import DEFAULTS, LADDER, SPACE, Simulation, curve
 
 from search.space import Fixed, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase, SobolPoints
 from search.strategy.ranking import best_config
 from search.strategy.search_phase import Proposal
+from search.strategy.watch import Watch
 from search.trials import Trial
 
 
@@ -138,3 +139,23 @@ def test_by_group_the_learning_rate_comes_first_and_all_else_is_held_at_the_best
     by_turn = [set().union(*turns[max(at - 2, 0) : at + 4]) for at in range(0, 36, 6)]
     assert by_turn[:3] == [{1}, {2}, {3}]
     assert set().union(*by_turn[3:]) == {1, 2, 3}
+
+
+def late(trial: Trial, point: int) -> float:
+    """Return the loss of a training that learns nothing before the second rung."""
+    return CHANCE if point <= LADDER.coarse[0] else curve(trial.config, point / LADDER.full)
+
+
+CHANCE = 2.0
+
+
+@pytest.mark.parametrize(("chance", "is_early"), [(CHANCE, True), (None, False)])
+def test_where_nobody_has_learnt_anything_by_a_rung_it_decides_nothing(
+    chance: float | None, is_early: bool
+) -> None:
+    made = CoarsePhase(SPACE, [], LADDER, num_trials=30, seed=0, watch=Watch(chance))
+    Simulation(made, faults=False, loss=late).run(10_000)
+    after = list(made.history)[8:]
+    far = [record for record in after if record.evaluations[-1].point > LADDER.coarse[0]]
+    assert (len(far) == len(after)) == is_early
+    assert any(r.evaluations[-1].point == LADDER.coarse[1] for r in far), "the next rung decides"
