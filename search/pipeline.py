@@ -76,6 +76,7 @@ from search.strategy.confirm import best_default
 from search.strategy.deadline import Deadline
 from search.strategy.fine import FinePhase
 from search.strategy.grid import GridPhase, check_grids
+from search.strategy.measured import fitting
 from search.strategy.method import Method
 from search.strategy.narrow import summarise
 from search.strategy.phase import PhaseStrategy
@@ -160,6 +161,7 @@ class Run:
                 self.ray = stack.enter_context(self._ray_session())
                 self.check_cluster()
                 self.preflight()
+                self.heed_memory()
                 self.plan = self.make_plan()
                 self.method = self._method(self.plan)
                 coarse = self.search_coarse()
@@ -287,6 +289,14 @@ class Run:
         found = [finding.to_json() for finding in findings]
         self.dir.write_json(PREFLIGHT, {"speed": measured, "findings": found})
         self._heed("preflight", findings, PREFLIGHT)
+
+    def heed_memory(self) -> None:
+        """Leave out of the space what the preflight has seen no room for."""
+        found = [Finding.from_json(each) for each in self.dir.read_json(PREFLIGHT)["findings"]]
+        self.space, changes = fitting(self.space, found)
+        if changes and not self.dir.exists(PLAN):
+            write_space(self.dir, 0, self.space, changes, self.defaults)
+            self._say_changes(changes)
 
     def make_plan(self) -> Plan:
         """Divide the budget between the phases."""

@@ -14,7 +14,7 @@ from search.errors import ModelError
 from search.findings import Finding
 from search.task import ModelModule, load_model
 from search.training.job import Rows
-from search.training.preflight import CHECKS, Bench, preflight
+from search.training.preflight import CHECKS, Bench, preflight, ranges
 from search.training.preflight.ranges import learning_rate_range
 
 
@@ -141,3 +141,17 @@ def test_the_time_is_kept(wine: Small) -> None:
     found = {each.check: each for each in preflight(short)}
     assert set(found) == set(CHECKS)
     assert math.isfinite(found["learning_rate"].value or 0.0)
+
+
+def test_a_batch_that_does_not_fit_is_told_with_its_size(
+    wine: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def speed(bench: Bench, size: int) -> float:
+        if size >= 64:
+            raise torch.OutOfMemoryError
+        return 1000.0 * size
+
+    monkeypatch.setattr(ranges, "_samples_per_second", speed)
+    speeds, too_large = ranges.check_batch_size(bench(module_of(Net), wine))
+    assert speeds.status == "PASS"
+    assert (too_large.status, too_large.value) == ("WARN", 64.0)

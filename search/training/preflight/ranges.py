@@ -134,19 +134,30 @@ def check_learning_rate(bench: Bench) -> list[Finding]:
 def check_batch_size(bench: Bench) -> list[Finding]:
     """Measure training speed over powers of two, up to where it no longer rises or memory ends."""
     speeds: dict[int, float] = {}
-    ended = "all rows"
+    ended, too_large = "all rows", None
     size = SMALLEST
     while size <= min(LARGEST, len(bench.rows.train)) and bench.seconds_left > 0.5:
         try:
             speeds[size] = _samples_per_second(bench, size)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
-            ended = "the memory's end"
+            ended, too_large = "the memory's end", size
             break
         if size > SMALLEST and speeds[size] < FASTER * speeds[size // 2]:
             ended = f"{size}, which is hardly faster"
             break
         size *= 2
+    return [*_speeds(bench, speeds, ended), *_too_large(too_large)]
+
+
+def _too_large(size: int | None) -> list[Finding]:
+    if size is None:
+        return []
+    message = f"batches of {size} rows and more don't fit into memory"
+    return [warn("batch_size", message, "they aren't searched", value=float(size))]
+
+
+def _speeds(bench: Bench, speeds: dict[int, float], ended: str) -> list[Finding]:
     if not speeds:
         return []
     best = max(speeds, key=lambda each: speeds[each])

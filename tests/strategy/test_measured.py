@@ -1,0 +1,34 @@
+"""What doesn't fit into memory isn't searched."""
+
+import pytest
+
+from search.findings import Finding, warn
+from search.space import Choice, Fixed, Space
+from search.strategy.measured import fitting
+
+BATCH = Choice(name="batch_size", values=(32, 64, 128, 256), ordered=True)
+SPACE = Space([BATCH, Choice(name="optimizer", values=("sgd", "adam"))])
+
+
+def measured(limit: float | None) -> list[Finding]:
+    said = [Finding("batch_size", "PASS", "training samples by batch size", value=64.0)]
+    more = [] if limit is None else [warn("batch_size", "too large", "they go", value=limit)]
+    return [*said, *more, warn("learning_rate", "high", "look", value=3.0)]
+
+
+def test_batches_that_do_not_fit_are_left_out_with_their_evidence() -> None:
+    space, (change,) = fitting(SPACE, measured(128.0))
+    assert space["batch_size"].values == (32, 64)  # type: ignore[union-attr]
+    assert space["optimizer"] == SPACE["optimizer"]
+    assert (change.change, change.numbers) == ("narrowed", {"limit": 128.0})
+    assert "128 rows and more" in change.why
+
+
+@pytest.mark.parametrize("limit", [None, 512.0, 16.0])
+def test_what_fits_stays_and_something_always_does(limit: float | None) -> None:
+    assert fitting(SPACE, measured(limit)) == (SPACE, [])
+
+
+def test_a_batch_size_that_the_study_gives_stays() -> None:
+    given = Space([Fixed(name="batch_size", value=256)])
+    assert fitting(given, measured(64.0)) == (given, [])
