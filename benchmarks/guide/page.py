@@ -18,10 +18,12 @@ in by hand.
 """
 
 
-def write_page(measured: Path = MEASURED, target: Path = README) -> None:
+def write_page(
+    measured: Path = MEASURED, target: Path = README, introduction: str = _INTRODUCTION
+) -> None:
     """Write the page of all figures in a folder, in the order of their files' names."""
     sections = [Figures.read(path).markdown() for path in sorted(measured.glob("*.json"))]
-    target.write_text("\n".join([_INTRODUCTION, machine(), *sections]))
+    target.write_text("\n".join([introduction, machine(), *sections]))
 
 
 if __name__ == "__main__":

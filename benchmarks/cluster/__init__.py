@@ -1,0 +1,1 @@
+"""What a run costs its driver, and how busy many machines are kept."""
