@@ -81,8 +81,8 @@ def main() -> None:
     figures = Figures(
         "How busy machines are kept",
         "`python -m benchmarks.cluster.utilisation`: trainings that sleep, on machines of Ray's "
-        "that are processes of this one. A step is a trial's way to a rung; busy is the share of the "
-        "slots' time that trainings slept, from when all slots had reported to the last start.",
+        "that are processes of this one. A step is a trial's way to a rung; busy is the share of "
+        "the slots' time that trainings slept, from when all had reported to the last start.",
     )
     alone = 0.0
     half = arguments.slots // 2
