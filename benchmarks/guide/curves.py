@@ -2,8 +2,8 @@
 
 ``SIEVE_DATA=FOLDER python -m benchmarks.guide.curves --trainings FILE.jsonl --out FILE.json``
 
-Half of the trainings are for setting thresholds (``--half first`` shows what they give there);
-the figures are of the other half.
+Two thirds of the trainings are for setting thresholds (``--part seen`` shows what they give there);
+the figures are of the last third.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from search.trials import Ending, Evaluation, Record, Trial
 
 NAMES = get_args(Name)
 PER_CAUSE_AND_DATA = 6
-"""Trainings in each half."""
+"""Trainings in each third."""
 WANTED = [
-    (name, label, half * PER_CAUSE_AND_DATA + number)
-    for half in (0, 1)
+    (name, label, third * PER_CAUSE_AND_DATA + number)
+    for third in (0, 1, 2)
     for name in DATA
     for label in PLANTS
     for number in range(PER_CAUSE_AND_DATA)
@@ -49,12 +49,12 @@ def make(folder: Path, file: Path) -> None:
 def read(file: Path) -> tuple[list[Planted], list[Planted]]:
     """Return a file's trainings: those to set thresholds on, and those to measure by."""
     values = [json.loads(line) for line in file.read_text().splitlines()]
-    half = len(WANTED) // 2
-    first, second = (
+    number = 2 * len(WANTED) // 3
+    seen, fresh = (
         [_planted(each) for each in part if each is not None]
-        for part in (values[:half], values[half:])
+        for part in (values[:number], values[number:])
     )
-    return first, second
+    return seen, fresh
 
 
 def _planted(values: dict[str, Any]) -> Planted:
@@ -96,13 +96,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trainings", type=Path, required=True, help="kept here, and gone on with")
-    parser.add_argument("--half", choices=("first", "second"), default="second")
+    parser.add_argument("--part", choices=("seen", "fresh"), default="fresh")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     if "SIEVE_DATA" in os.environ:
         make(Path(os.environ["SIEVE_DATA"]), arguments.trainings)
-    first, second = read(arguments.trainings)
-    figures = measure(second if arguments.half == "second" else first)
+    seen, fresh = read(arguments.trainings)
+    figures = measure(fresh if arguments.part == "fresh" else seen)
     print(figures.text)
     figures.save(arguments.out)
 
