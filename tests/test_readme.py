@@ -17,11 +17,15 @@ FEW = {
     "coarse.num_trials": 6,
     "fine.num_trials": 4,
     "budget.full_epochs": 10,
+    "confirm.num_finalists": 1,
     "checks.preflight": "false",  # a command of its own is among them
 }
 SHORT = {
     "--time-budget 20m": " ".join(f"--set {key}={value}" for key, value in FEW.items()),
-    "time_budget: 20m": "coarse: {num_trials: 6}\nfine: {num_trials: 4}\nbudget: {full_epochs: 10}",
+    "time_budget: 20m": (
+        "coarse: {num_trials: 6}\nfine: {num_trials: 4}\nbudget: {full_epochs: 10}\n"
+        "confirm: {num_finalists: 1}"
+    ),
 }
 """What a test changes: a few trials in the place of twenty minutes."""
 
