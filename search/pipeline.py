@@ -39,13 +39,14 @@ from search.data.features import Features, num_rows_to_keep
 from search.data.phase_rows import RowPlan, check_classes, describe_divisions
 from search.data.source import read_table
 from search.errors import Interrupted, RunDirError, RunFailed, SieveError, Unwritable
+from search.execution.capacity import check_workers
 from search.execution.clock import RunClock
+from search.execution.context import PhaseContext
 from search.execution.driver import Observer, PhaseDriver
 from search.execution.forecast import foresee
 from search.execution.session import RaySession
 from search.execution.shelf import Shelf, check_room
 from search.execution.signals import StopRequest
-from search.execution.trainable import PhaseContext
 from search.execution.worlds import GuessedWorld
 from search.findings import Finding, failures
 from search.insight.curves import describe as describe_verdicts
@@ -302,6 +303,7 @@ class Run:
         """Divide the budget between the phases."""
         if self.dir.exists(PLAN):
             return Plan.from_json(self.dir.read_json(PLAN))
+        check_workers(self.study.confirm.workers_per_run, self.ray.resources.slots)
         limit = self.study.training.max_checkpoint_bytes
         measured = self.dir.read_json(PREFLIGHT)["speed"]
         plan = self._divide(None if measured is None else Speed(**measured))
@@ -414,11 +416,12 @@ class Run:
         self.display.phase_started(
             phase, at=time.time(), ends_by=ends_by, num_trials=strategy.num_trials
         )
+        workers = self.study.confirm.workers_per_run if phase == "confirm" else 1
         driver = PhaseDriver(
             strategy,
             self.dir,
             clock=self.clock,
-            slots=self.ray.slots,
+            slots=lambda: self.ray.slots() // workers,
             ends_at=ends_at,
             stop_requested=self._stop.requested,
             observer=self.display,
@@ -486,6 +489,7 @@ class Run:
             metric=self.metric,
             trial_folder=self.dir.trial_folder(phase),
             storage=self.dir.trial_storage(phase),
+            num_workers=self.study.confirm.workers_per_run if confirm else 1,
             checkpoint_interval_s=self.study.training.checkpoint_interval_s,
             early_stopping=self.study.training.early_stopping and not confirm,
             num_cpus=self.ray.resources.num_cpus,

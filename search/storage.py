@@ -7,6 +7,7 @@ machine's own role), never in an address: addresses are written into files.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -87,7 +88,9 @@ class Storage:
         if found is None:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(found)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        draft.write_bytes(found)
+        draft.replace(path)
         return True
 
     def read(self, name: str) -> bytes | None:

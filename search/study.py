@@ -179,11 +179,14 @@ class ConfirmSection(_Section):
     Attributes:
         num_finalists: Configurations beside the baseline.
         num_seeds: Trainings of each.
+        workers_per_run: Processes that share each training, with what a trial gets for each: for
+            runs on all the data that one GPU would take too long for, or has no memory for.
         share: Of the time budget.
     """
 
     num_finalists: Annotated[int, Field(ge=1)] = 3
     num_seeds: Annotated[int, Field(ge=2)] = 3
+    workers_per_run: Annotated[int, Field(ge=1, le=64)] = 1
     share: Annotated[float, Field(gt=0, lt=1)] = 0.4
 
 

@@ -143,6 +143,23 @@ class Capacity:
         self._demand.keep(0)
 
 
+def check_workers(num_workers: int, slots: int) -> None:
+    """Refuse runs of the proof that need more room at a time than there is.
+
+    Args:
+        num_workers: Processes that share a training.
+        slots: Processes at a time.
+
+    Raises:
+        StudyError: They don't fit.
+    """
+    if num_workers > slots:
+        raise StudyError(
+            f"study key 'confirm.workers_per_run' = {num_workers}: there is room for {slots} "
+            f"at a time; give at most {slots}, or more machines"
+        )
+
+
 def startable() -> list[Kind]:
     """Return what the connected cluster may start, as far as this machine knows."""
     if not BOOTSTRAP.is_file():

@@ -20,11 +20,12 @@ from search.execution.adapters import (
     trial_id_of,
 )
 from search.execution.cluster import TrialResources
+from search.execution.context import PhaseContext
 from search.execution.driver import PhaseDriver
 from search.execution.shelf import Shelf
 from search.execution.slots import SlotResources, kept_slots
 from search.execution.stage import Stage
-from search.execution.trainable import PhaseContext, make_trainable
+from search.execution.trainable import make_trainable
 
 MAX_FAILURES = 3
 """How often a trial whose process died is taken up again."""
@@ -55,8 +56,9 @@ class Experiment:
         self._contexts = contexts
         self._resources = resources
         self._log = log
-        references = {phase: ray.put(context) for phase, context in contexts.items()}
-        self._trainable = make_trainable(dataset, references)
+        self._dataset = dataset
+        self._references = {phase: ray.put(context) for phase, context in contexts.items()}
+        self._trainable = make_trainable(dataset, self._references)
         self._stage = Stage()
         self._thread = threading.Thread(target=self._fit, name="sieve-tune", daemon=True)
         self._error: BaseException | None = None
@@ -65,6 +67,19 @@ class Experiment:
         """Run a phase's trials until it is finished or interrupted."""
         if driver.finished:
             return
+        context = self._contexts[driver.strategy.phase]
+        if context.num_workers > 1:
+            self._run_in_gangs(driver, context.num_workers)
+        else:
+            self._run_on_tune(driver)
+        if driver.cant_go_on is not None:
+            raise Unwritable(driver.cant_go_on)
+        driver.close()
+        shelf = Shelf(context.storage or context.trial_folder)
+        for record in driver.strategy.history.ended:
+            shelf.clear(record.trial.trial_id)
+
+    def _run_on_tune(self, driver: PhaseDriver) -> None:
         self._stage.begin(driver)
         if not self._thread.is_alive():
             self._thread.start()
@@ -72,12 +87,20 @@ class Experiment:
             pass
         if self._error is not None:
             raise self._error
-        if driver.cant_go_on is not None:
-            raise Unwritable(driver.cant_go_on)
-        driver.close()
-        shelf = Shelf(self._contexts[driver.strategy.phase].trial_folder)
-        for record in driver.strategy.history.ended:
-            shelf.clear(record.trial.trial_id)
+
+    def _run_in_gangs(self, driver: PhaseDriver, num_workers: int) -> None:
+        from search.execution.gang import Gangs  # Ray Train, which most runs don't need
+
+        self.close()
+        gangs = Gangs(
+            self._dataset,
+            self._references,
+            self._resources,
+            num_workers,
+            log=self._log,
+            max_failures=MAX_FAILURES,
+        )
+        gangs.run_phase(driver)
 
     def close(self) -> None:
         """Let the processes go."""

@@ -10,7 +10,7 @@ import ray
 from search.data import Dataset
 from search.data.batches import Resident
 from search.execution.cluster import TrialResources
-from search.execution.trainable import PhaseContext, import_model
+from search.execution.context import PhaseContext, import_model
 from search.findings import Finding
 from search.speed import Speed
 from search.training.job import Rows, device_for

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from search.data import Dataset
 from search.execution.capacity import Capacity, startable
 from search.execution.cluster import TrialResources, connected
-from search.execution.trainable import PhaseContext
+from search.execution.context import PhaseContext
 from search.findings import Finding
 from search.insight.nodes import check_nodes
 from search.speed import Speed

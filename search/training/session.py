@@ -25,6 +25,7 @@ from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.network import build_network, outputs_of
 from search.training.optimizers import GradientRules, make_optimizer
+from search.training.parallel import Parallel
 from search.training.precision import Precision
 from search.training.predictions import Predictions
 from search.training.predictor import WEIGHTS
@@ -64,6 +65,7 @@ class NetworkSession:
         to_format(self.module, torch.channels_last)
         self._precision = Precision(self.module, data.device)
         self._pruner = Pruner(self.module, float(job.config.get("pruning_rate", 0.0)))
+        self._parallel = Parallel(self.module, data.device)
         self._optimizer = make_optimizer(self.module, job.config)
         self._gradient_rules = GradientRules(self.module, job.config)
         self._probe = Probe(self.module)
@@ -144,10 +146,11 @@ class NetworkSession:
         self._train_seconds += time.perf_counter() - started
 
     def _step(self, rows: Tensor, *, is_last: bool) -> Tensor:
+        rows, weight = self._parallel.share(rows)
         inputs, target = self._data.batch(rows)
         self._optimizer.zero_grad(set_to_none=True)
         with self._precision.region():
-            loss = self._loss(self.module(*inputs), target)
+            loss = self._loss(self._parallel.module(*inputs), target) * weight
         loss.backward()  # type: ignore[no-untyped-call]
         if is_last:
             self._probe.before_step()
@@ -156,10 +159,11 @@ class NetworkSession:
         if is_last:
             self._probe.after_step()
         self._schedule.after_step()
-        return loss.detach()
+        return self._parallel.total(loss.detach())
 
     def _evaluate(self, point: int) -> Evaluation:
         started = time.perf_counter()
+        self._parallel.settle()
         train_loss, train_metric = self._evaluate_rows(self._rows.probe)
         validation_loss, validation_metric = self._evaluate_rows(self._rows.validation)
         self._eval_seconds += time.perf_counter() - started
