@@ -152,7 +152,7 @@ class RunDir:
         Args:
             keep_findings: What audit and preflight have found stays: it is the reason.
         """
-        if self.exists(PLAN):
+        if self._has_begun():
             return
         self._close_logs()
         for name in _BEFORE_PLAN if keep_findings else (*_BEFORE_PLAN, *_FINDINGS):
@@ -160,6 +160,11 @@ class RunDir:
         for folder in (self.path / "space", self.path):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+    def _has_begun(self) -> bool:
+        # The copy of a run in a storage is gone when the run has been closed.
+        kept = None if self._mirror is None else self._mirror.storage.read(PLAN)
+        return kept is not None or self.exists(PLAN)
 
     def study(self) -> dict[str, Any]:
         """Return the resolved study's values.

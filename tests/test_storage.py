@@ -104,6 +104,18 @@ def test_a_run_is_the_same_where_it_is_opened_again(folder: Storage) -> None:
         RunDir.create(folder.address, STUDY, "xyz")
 
 
+def test_only_a_run_without_a_plan_is_discarded(folder: Storage) -> None:
+    with RunDir.create(folder.address, STUDY, "abc") as run:
+        run.write_json("plan.json", {})
+    run.discard_unbegun()
+    assert {"study.json", "plan.json"} <= folder.files().keys()
+    other = folder.below("other")
+    with RunDir.create(other.address, STUDY, "abc") as run:
+        run.journal("data", "warning", "no")
+    run.discard_unbegun()
+    assert other.files() == {}
+
+
 def test_a_log_grows_by_pieces_which_become_one_when_they_are_many(
     folder: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
