@@ -194,7 +194,7 @@ class _Demand:
         from ray.util import placement_group, remove_placement_group
         from ray.util.placement_group import placement_group_table
 
-        waiting = []
+        waiting: list[Any] = []
         for group in self._asked:
             stays = hold or placement_group_table(group).get("state") == "PENDING"
             if stays and len(waiting) < number:

@@ -122,9 +122,9 @@ class TrialProcess:
 
     def _step(self) -> Report:
         if self._session is None:
-            ended = self._end_hung() or self._open()
-            if ended is not None:
-                return self._report([], ended)
+            over = self._end_hung() or self._open()
+            if over is not None:
+                return self._report([], over)
         assert self._session is not None
         assert self._stream is not None
         # An earlier process may have got further than was reported.

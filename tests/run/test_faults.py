@@ -14,7 +14,8 @@ FAULTY = Path(__file__).with_name("faulty_model.py")
 
 
 def test_a_trial_that_hangs_is_ended_with_its_reason_and_the_run_goes_on(sieve: Command) -> None:
-    settings = ["training.max_silence_s=3", "fine.num_trials=1", "space.kind.values=[sound,hangs]"]
+    settings = ["training.max_silence_s=6", "space.kind.values=[sound,hangs]"]
+    settings += ["coarse.num_trials=4", "fine.num_trials=1"]
     options = [part for each in settings for part in ("--set", each)]
     done = sieve.run("run", *small_study(FAULTY), *options, "--out", "run")
     assert done.returncode == 0, done.stderr
@@ -23,7 +24,7 @@ def test_a_trial_that_hangs_is_ended_with_its_reason_and_the_run_goes_on(sieve: 
     assert hung
     for each in hung:
         assert each["status"] == "failed"
-        assert each["reason"].startswith("hung: it reported nothing for 0:00:03; it was in ")
+        assert each["reason"].startswith("hung: it reported nothing for 0:00:06; it was in ")
         assert "wait_for_a_lock_that_is_held" in each["reason"]
         assert "faulty_model.py" in each["reason"]
     assert {each["status"] for each in trials if each not in hung} <= {"completed", "stopped"}
