@@ -117,6 +117,8 @@ class Experiment:
 
     def _tuner(self) -> tune.Tuner:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
+        # Whether Ray's own logs find room decides nothing, and what does says so itself.
+        logging.getLogger("ray.tune.execution.experiment_state").setLevel(logging.CRITICAL)
         resources, stage = self._resources, self._stage
         return tune.Tuner(
             tune.with_resources(
