@@ -430,6 +430,7 @@ class Run:
                 self.dir.trial_storage(phase) or self.dir.trial_folder(phase),
                 self.study.training.max_checkpoint_bytes,
             ),
+            book=self.ray.book,
         )
         self.experiment.run_phase(driver)
         self.dir.fetch(f"{phase}/trials")

@@ -64,10 +64,9 @@ class PhaseSearcher(_NotPickled, Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell the driver of a trial that Ray gave up."""
+        """Tell the driver of a trial whose process has gone."""
         if error and trial_id in self._ids:
-            reason = "its process died, or raised outside of training, more often than is retried"
-            self.driver.lost(self._ids[trial_id], reason)
+            self.driver.lost(self._ids[trial_id], "its process died, or raised outside of training")
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the event log holds the state."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 from search.execution.clock import RunClock
 from search.execution.shelf import Shelf
+from search.execution.slot_book import SlotBook
 from search.rundir import RunDir
 from search.strategy.asha import CONTINUE, Decision
 from search.strategy.phase import TIME_UP, PhaseStrategy
@@ -32,6 +34,8 @@ from search.trials import (
     event_from_json,
 )
 
+MAX_LOSSES = 4
+"""So often a trial's process may die before that is called the trial's own failure."""
 _WAIT_S = 0.1
 """A free slot waits so long for a model's answer, then it takes what there is without one."""
 
@@ -92,6 +96,7 @@ class PhaseDriver:
         observer: Who is told.
         repair: Accept a damaged event log, keeping what stands before the damage.
         shelf: Where the trials keep their states; None: nowhere.
+        book: Of the session's slots; None: this phase's own.
 
     Attributes:
         cant_go_on: Why the run has to be broken off; None: it doesn't.
@@ -109,6 +114,7 @@ class PhaseDriver:
         observer: Observer,
         repair: bool = False,
         shelf: Shelf | None = None,
+        book: SlotBook | None = None,
     ) -> None:
         self.strategy = strategy
         self.cant_go_on: str | None = None
@@ -120,6 +126,8 @@ class PhaseDriver:
         self._stop_requested = stop_requested
         self._observer = observer
         self._live: dict[str, int] = {}
+        self._book = book or SlotBook()
+        self._losses: Counter[str] = Counter()
         self._thinker = ThreadPoolExecutor(1, thread_name_prefix="sieve-model")
         self._answer: Future[Proposals] | None = None
         strategy.restore(run.events(strategy.phase, repair=repair))
@@ -169,8 +177,7 @@ class PhaseDriver:
         trial = self._again.pop(0) if self._again else self._ask()
         if trial is None:
             return None
-        slot = min(set(range(slots)) - set(self._live.values()))
-        self._live[trial.trial_id] = slot
+        slot = self._live[trial.trial_id] = self._book.take()
         return Handout(trial, len(self.strategy.history[trial.trial_id].evaluations), slot)
 
     def _ask(self) -> Trial | None:
@@ -231,7 +238,7 @@ class PhaseDriver:
         if record.ending is not None:
             if trial_id in self._live and record.ending.status == "stopped":
                 self._explain(record.ending, Decision("stop", record.ending.reason))
-            self._live.pop(trial_id, None)
+            self._leave(trial_id)
             self._shelf.clear(trial_id)
             return Decision("stop", record.ending.reason)
         if decision.action == "continue" and self.time_up:
@@ -250,7 +257,7 @@ class PhaseDriver:
             case "stop":
                 self._apply(Ending(trial_id, status, decision.reason, **vitals))
                 self._shelf.clear(trial_id)
-        self._live.pop(trial_id, None)
+        self._leave(trial_id)
 
     def _keep_to_the_budget(self) -> None:
         """Let go of states that have no room; their trials would begin again."""
@@ -258,12 +265,34 @@ class PhaseDriver:
             why = f"its state is deleted, {self._shelf.describe()}; it would begin again"
             self._say("no room", f"{trial_id}: {why}")
 
+    def _leave(self, trial_id: str) -> None:
+        """Free a trial's slot."""
+        if trial_id in self._live:
+            self._book.free(self._live.pop(trial_id))
+
+    @property
+    def has_spare_slots(self) -> bool:
+        """Whether idle processes hold room that a trial waits for, as machines have gone."""
+        return self._book.has_spare(self._slots())
+
     def lost(self, trial_id: str, reason: str) -> None:
-        """Enter that a trial's process died too often; it counts as the worst."""
-        if self.strategy.history[trial_id].ending is None:
-            self._apply(Ending(trial_id, "failed", reason))
-            self._say("lost", f"{trial_id}: {reason}")
-        self._live.pop(trial_id, None)
+        """Take up a trial again whose process died, elsewhere; the fourth time it is a failure.
+
+        Its slot isn't used again: to Ray it is the process that has gone.
+        """
+        if trial_id in self._live:
+            self._book.lose(self._live.pop(trial_id))
+        record = self.strategy.history[trial_id]
+        if record.ending is not None:
+            return
+        self._losses[trial_id] += 1
+        if self._losses[trial_id] < MAX_LOSSES:
+            self._say("lost", f"{trial_id}: {reason}; it is taken up again")
+            self._again.append(record.trial)
+            return
+        reason = f"{reason}, {MAX_LOSSES} times"
+        self._apply(Ending(trial_id, "failed", reason))
+        self._say("lost", f"{trial_id}: {reason}")
 
     def _say(self, event: str, text: str, **numbers: Any) -> None:
         phase = self.strategy.phase

@@ -27,8 +27,6 @@ from search.execution.slots import SlotResources, kept_slots
 from search.execution.stage import Stage
 from search.execution.trainable import make_trainable
 
-MAX_FAILURES = 3
-"""How often a trial whose process died is taken up again."""
 _LOOK_S = 0.5
 _CLOSE_S = 30.0
 
@@ -98,7 +96,6 @@ class Experiment:
             self._resources,
             num_workers,
             log=self._log,
-            max_failures=MAX_FAILURES,
         )
         gangs.run_phase(driver)
 
@@ -110,7 +107,7 @@ class Experiment:
 
     def _fit(self) -> None:
         try:
-            with kept_slots(self._resources.slots):
+            with kept_slots(self._resources.slots, lambda: self._stage.driver.has_spare_slots):
                 self._tuner().fit()
         except BaseException as error:
             self._error = error
@@ -137,7 +134,9 @@ class Experiment:
                 name=time.strftime("session-%Y%m%d-%H%M%S"),
                 storage_path=self._log,
                 stop=InterruptStopper(stage),
-                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                # The driver takes a trial up again, in another slot: Ray would do so with the very
+                # process that it can't reach.
+                failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 verbose=0,
             ),

@@ -30,7 +30,6 @@ class Gangs:
         resources: What each process gets.
         num_workers: Processes of a trial.
         log: Folder or address for Ray's own logs.
-        max_failures: How often a trial is taken up again whose processes died.
     """
 
     def __init__(
@@ -41,13 +40,11 @@ class Gangs:
         num_workers: int,
         *,
         log: str,
-        max_failures: int,
     ) -> None:
         self._shared = {"dataset": dataset, "contexts": contexts}
         self._resources = resources
         self._num_workers = num_workers
         self._log = log
-        self._max_failures = max_failures
         self._running: dict[str, Future[Any]] = {}
 
     def run_phase(self, driver: PhaseDriver) -> None:
@@ -80,7 +77,7 @@ class Gangs:
         for trial_id, future in list(self._running.items()):
             if future.done() and said.empty():
                 error = future.exception()
-                why = "its processes died, more often than is retried"
+                why = "its processes died"
                 driver.lost(trial_id, f"{why}: {one_line(error)}" if error else why)
                 del self._running[trial_id]
 
@@ -97,7 +94,7 @@ class Gangs:
             run_config=RunConfig(
                 name=handout.trial.trial_id,
                 storage_path=self._log,
-                failure_config=FailureConfig(max_failures=self._max_failures),
+                failure_config=FailureConfig(max_failures=0),  # the driver takes it up again
             ),
         )
         trainer.fit()

@@ -11,6 +11,7 @@ from search.data import Dataset
 from search.execution.capacity import Capacity, startable
 from search.execution.cluster import TrialResources, connected
 from search.execution.context import PhaseContext
+from search.execution.slot_book import SlotBook
 from search.findings import Finding
 from search.insight.nodes import check_nodes
 from search.speed import Speed
@@ -30,6 +31,9 @@ class RaySession:
         on_connected: Called when the connection is made; Ray takes over signals then.
         tell: Who is told of a wait for machines.
         go_on: Called while it lasts; it raises to break it off.
+
+    Attributes:
+        book: Of the slots, for all phases.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class RaySession:
         self._on_connected = on_connected
         self._tell, self._go_on = tell, go_on
         self._stack = ExitStack()
+        self.book = SlotBook()
 
     def __enter__(self) -> Self:
         return self

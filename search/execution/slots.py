@@ -8,8 +8,10 @@ process's start, a second slot would never come up.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +20,8 @@ from ray.tune.execution import tune_controller
 from ray.tune.utils.object_cache import _ObjectCache
 
 from search.execution.cluster import TrialResources
+
+IDLE_S = 30.0
 
 
 class SlotResources(PlacementGroupFactory):  # type: ignore[misc]
@@ -40,29 +44,48 @@ class SlotResources(PlacementGroupFactory):  # type: ignore[misc]
 
 
 class _KeepAll(_ObjectCache):  # type: ignore[misc]
-    """Keeps each actor until the experiment ends."""
+    """Keeps each actor until the experiment ends, or it has had nothing to do for long.
+
+    Where machines have gone, an idle actor may hold the very room that a trial waits for: then it
+    goes at once.
+    """
+
+    is_tight: Callable[[], bool]
 
     def cache_object(self, key: Any, obj: Any) -> bool:
         """Keep an actor; there is never more than one for a slot."""
         self._cached_objects[key].append(obj)
         self._num_cached_objects += 1
+        self.__dict__.setdefault("since", {})[key] = time.monotonic()
         return True
 
     def flush_cached_objects(self, force_all: bool = False) -> Iterator[Any]:
-        """Let go of the actors at the end, and of none before."""
+        """Let go of the actors at the end, and before of those that have long been idle."""
         if force_all:
             yield from super().flush_cached_objects(force_all=True)
+            return
+        until = math.inf if self.is_tight() else time.monotonic() - IDLE_S
+        for key, since in self.__dict__.get("since", {}).items():
+            while since < until and self._cached_objects[key]:
+                self._num_cached_objects -= 1
+                yield self._cached_objects[key].pop()
 
 
 @contextmanager
-def kept_slots(number: int) -> Iterator[None]:
+def kept_slots(number: int, is_tight: Callable[[], bool]) -> Iterator[None]:
     """Within this context Tune starts so many actors at once, and keeps them.
+
+    Args:
+        number: Of the slots.
+        is_tight: Whether idle actors hold room that a trial waits for.
 
     Which actors are kept is Tune's own affair and no part of its interface: a later Tune that has
     no such cache goes on as it likes, only slower.
     """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(number)
-    tune_controller._ObjectCache = _KeepAll
+    tune_controller._ObjectCache = type(
+        "_KeepAll", (_KeepAll,), {"is_tight": staticmethod(is_tight)}
+    )
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ import pytest
 
 from search.errors import StudyError
 from search.execution.clock import RunClock
-from search.execution.driver import PhaseDriver
+from search.execution.driver import MAX_LOSSES, PhaseDriver
 from search.execution.shelf import STATE, Shelf, check_room
 from search.report import Progress
 from search.rundir import RunDir
@@ -199,14 +199,29 @@ def test_a_request_to_stop_starts_nothing_more_and_ends_nothing(run: RunDir) -> 
     assert stopped.strategy.history[trial.trial_id].ending is None
 
 
+def test_a_trial_whose_process_died_is_taken_up_again_in_another_slot(run: RunDir) -> None:
+    driver = drive(run, slots=1)
+    trial = start(driver)
+    report(driver, trial, evaluated(trial, 1, 0.5))
+    driver.lost(trial.trial_id, "its process died")
+    again = driver.next_trial()
+    assert again is not None
+    assert (again.trial, again.reported, again.slot) == (trial, 1, 1)
+    assert driver.next_trial() is None, "there is one slot"
+
+
 def test_a_process_that_died_too_often_fails_its_trial_with_the_reason(run: RunDir) -> None:
     driver = drive(run)
-    trial = start(driver)
-    driver.lost(trial.trial_id, "its process died")
-    ending = driver.strategy.history[trial.trial_id].ending
+    for _ in range(MAX_LOSSES):
+        trial = start(driver)
+        assert driver.strategy.history[trial.trial_id].ending is None
+        driver.lost(trial.trial_id, "its process died")
+    ending = driver.strategy.history["c0000"].ending
     assert ending is not None
-    assert (ending.status, ending.reason) == ("failed", "its process died")
-    assert any("its process died" in entry["message"] for entry in run.read_journal())
+    assert (ending.status, ending.reason) == ("failed", "its process died, 4 times")
+    said = [entry["message"] for entry in run.read_journal() if entry["event"] == "lost"]
+    assert len(said) == MAX_LOSSES
+    assert said[0] == "c0000: its process died; it is taken up again"
 
 
 def test_states_keep_to_their_budget_the_worst_that_wait_begin_again(
