@@ -73,8 +73,8 @@ class Strike:
         return self.process
 
     def wait(self, number: int) -> None:
-        """Wait until so many trials have ended."""
-        wait_until(lambda: len(self.cluster.ended()) >= number, f"{number} trials have ended")
+        """Wait until coarse's trials have come to a rung or to their end so often."""
+        wait_until(lambda: self.cluster.num_decided("coarse") >= number, "coarse is under way")
 
     def pids(self, host: str, pattern: str) -> list[int]:
         """Return a host's processes whose command holds a pattern, as the host numbers them."""
@@ -219,7 +219,7 @@ def suffer(fault: Fault, folder: Path) -> dict[str, Any]:
         began = time.monotonic()
         strike = Strike(cluster)
         if fault.kind is None:
-            strike.wait(2)
+            strike.wait(4)
         before = _endings(cluster)
         struck = time.monotonic()
         fault.strike(strike)

@@ -20,8 +20,8 @@ VENV = Path(sys.executable).parents[1]
 STUDY = {
     "data": "sklearn:digits",
     "model": "models.mlp",
-    "budget": {"full_epochs": 12},
-    "coarse": {"num_trials": 8},
+    "budget": {"full_epochs": 40},
+    "coarse": {"num_trials": 12},
     "fine": {"num_trials": 3},
     "confirm": {"num_finalists": 1, "num_seeds": 2},
     "space": {"num_units": {"high": 128}},
@@ -115,6 +115,10 @@ class Drill:
         path = self.run / phase / "events.jsonl"
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         return [json.loads(line) for line in lines]
+
+    def num_decided(self, phase: str) -> int:
+        """Return how often a trial of a phase has come to a rung or to its end."""
+        return sum(each["event"] in ("pause", "ending") for each in self.events(phase))
 
     def ended(self) -> set[str]:
         """Return the trials that have ended."""

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 def test_a_study_survives_a_worker_s_power_failure(tmp_path: Path) -> None:
     with drill(tmp_path) as cluster:
         process = cluster.submit()
-        wait_until(lambda: len(cluster.ended()) >= 2, "two trials have ended in coarse")
+        wait_until(lambda: cluster.num_decided("coarse") >= 4, "coarse is under way")
         before = cluster.ended()
         assert not cluster.events("fine"), "it is off in coarse"
         cluster.hosts.power_off("h2")
@@ -21,7 +21,7 @@ def test_a_study_survives_a_worker_s_power_failure(tmp_path: Path) -> None:
         result = cluster.result()
         assert result["status"] == "complete"
         assert result["trials"] == {
-            "coarse": 8,
+            "coarse": 12,
             "fine": 3,
             "confirm": 4,
             "stopped": result["trials"]["stopped"],

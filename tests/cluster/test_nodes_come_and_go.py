@@ -43,11 +43,11 @@ def handed_out(run: Path) -> int:
 def test_what_comes_is_used_and_what_goes_costs_no_trial(
     cluster: Cluster, sieve: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EPOCH_SECONDS", "0.3")  # the machines' processes have it from here
+    monkeypatch.setenv("EPOCH_SECONDS", "0.2")  # the machines' processes have it from here
     first = cluster.add_node(num_cpus=1, **SMALL)
     study = small_study()
     study[study.index("resources.max_concurrent=1")] = "resources.max_concurrent=2"
-    study += ["--set", "coarse.num_trials=12", "--out", "run", "--address", cluster.address]
+    study += ["--set", "coarse.num_trials=10", "--out", "run", "--address", cluster.address]
     process = sieve.start("run", *study)
     run = sieve.folder / "run"
     wait_until(lambda: handed_out(run) >= 1, "coarse is under way")
@@ -60,7 +60,7 @@ def test_what_comes_is_used_and_what_goes_costs_no_trial(
 
     result = json.loads((run / "result.json").read_text())
     assert result["status"] == "complete"
-    assert (result["trials"]["coarse"], result["trials"]["failed"]) == (12, 0)
+    assert (result["trials"]["coarse"], result["trials"]["failed"]) == (10, 0)
     assert side_by_side(events(run, "coarse")) == 2
     endings = [e for e in events(run, "coarse") if e["event"] == "ending"]
     assert endings[: len(before)] == before, "what had ended has changed"

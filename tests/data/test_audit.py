@@ -100,8 +100,8 @@ def test_a_case_that_was_measured_again_is_found_and_told_when_it_stands_in_two_
 
 def test_a_picture_that_was_saved_again_is_found() -> None:
     random = np.random.default_rng(0)
-    pixels = random.integers(0, 250, (400, 64), dtype=np.uint8)
-    again = pixels[:30] + random.integers(0, 5, (30, 64), dtype=np.uint8)
+    pixels = random.integers(5, 250, (400, 64), dtype=np.uint8)
+    again = (pixels[:30] + random.integers(-2, 3, (30, 64))).astype(np.uint8)
     images = pa.FixedSizeListArray.from_arrays(pa.array(np.vstack([pixels, again]).ravel()), 64)
     table = pa.table({"picture": images, "label": random.choice(["a", "b"], 430)})
     (found,) = about(audited(table, "label"), "images")

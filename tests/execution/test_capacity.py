@@ -5,7 +5,7 @@ import yaml
 
 from search.errors import StudyError
 from search.execution import capacity
-from search.execution.capacity import Capacity, Kind, count_slots, kinds_of
+from search.execution.capacity import Capacity, Kind, check_workers, count_slots, kinds_of
 from search.study import ResourcesSection
 
 CLUSTER = """
@@ -106,6 +106,12 @@ def test_a_wait_that_is_too_long_or_broken_off_ends(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(capacity, "FIRST_S", 0.0)
     with pytest.raises(StudyError, match="no machine came in 0 minutes"):
         made.wait(lambda _: None, lambda: None)
+
+
+def test_a_run_for_more_processes_than_there_is_room_for_is_refused() -> None:
+    check_workers(2, 2)
+    with pytest.raises(StudyError, match=r"workers_per_run' = 4: there is room for 2 at a time"):
+        check_workers(4, 2)
 
 
 def test_fixed_machines_are_not_waited_for_nor_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

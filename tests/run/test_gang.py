@@ -1,35 +1,84 @@
-"""A proof whose runs are shared by two processes each, through Ray Train."""
+"""Runs of the proof that two processes share, through Ray Train."""
 
-import json
-from itertools import pairwise
+from collections.abc import Iterator
+from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-from commands import Command, small_study
+import ray
 
-pytestmark = pytest.mark.ray
+from search.data import DataOptions, load_dataset
+from search.data.phase_rows import RowPlan
+from search.execution.clock import RunClock
+from search.execution.cluster import TrialResources, connected
+from search.execution.context import PhaseContext
+from search.execution.driver import PhaseDriver
+from search.execution.experiment import Experiment
+from search.report import Progress
+from search.rundir import RunDir
+from search.strategy.budget import Ladder
+from search.strategy.confirm import Candidate, ConfirmPhase
+from search.task import load_model
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+    pytest.mark.filterwarnings("ignore:.*`use_.*` is deprecated:DeprecationWarning"),  # Ray's own
+]
+LADDER = Ladder((100, 300, 900, 2700), 3)
 
 
-def test_the_proof_s_runs_are_shared_by_two_processes(sieve: Command) -> None:
-    study = small_study("models.mlp")
-    study[study.index("resources.max_concurrent=1")] = "resources.max_concurrent=2"
-    study += ["--set", "confirm.workers_per_run=2", "--set", "coarse.num_trials=4"]
-    done = sieve.run("run", *study, "--set", "fine.num_trials=2", "--out", "run")
-    assert done.returncode == 0, done.stderr
-    run = sieve.folder / "run"
-    result = json.loads((run / "result.json").read_text())
-    assert result["status"] == "complete"
-    assert (result["trials"]["confirm"], result["trials"]["failed"]) == (4, 0)
-    trials = pq.read_table(run / "confirm" / "trials.parquet").to_pylist()
-    assert {each["status"] for each in trials} == {"completed"}
-    ends = sorted((each["started_at"], each["ended_at"]) for each in trials)
-    assert all(end <= start + 1 for (_, end), (start, _) in pairwise(ends)), (
-        "two processes have room for one run at a time"
+@pytest.fixture
+def experiment(tmp_path: Path) -> Iterator[Experiment]:
+    """Trains on wines, two processes a run."""
+    dataset = load_dataset(DataOptions("sklearn:wine"))
+    context = PhaseContext(
+        model_path="models.mlp",
+        search_path=(),
+        rows=RowPlan.of(dataset, seed=0).confirm(),
+        metric="accuracy",
+        trial_folder=tmp_path / "run" / "confirm" / "trials",
+        checkpoint_interval_s=15.0,
+        early_stopping=False,
+        num_cpus=1,
+        num_gpus=0.0,
+        keep_best=True,
+        rungs=(),
+        speed_limit=None,
+        num_workers=2,
     )
-    assert (run / "best" / "model.safetensors").exists()
+    with connected(None, data_bytes=1_000_000):
+        resources = TrialResources(num_cpus=1, num_gpus=0.0, slots=2)
+        log = str(tmp_path / "ray")
+        yield Experiment(ray.put(dataset), {"confirm": context}, resources, log)
 
 
-def test_more_processes_than_there_is_room_for_are_refused(sieve: Command) -> None:
-    done = sieve.run("run", *small_study(), "--set", "confirm.workers_per_run=9", "--out", "run")
-    assert done.returncode == 2
-    assert "'confirm.workers_per_run' = 9: there is room for 1 at a time" in done.stderr
+def test_a_run_that_is_shared_ends_with_its_model_and_its_test(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    dataset = load_dataset(DataOptions("sklearn:wine"))
+    default = load_model("models.mlp").defaults(dataset.spec)[0]
+    candidate = Candidate("baseline", default.config, "baseline:a paper", "published", None)
+    phase = ConfirmPhase([candidate], LADDER, num_seeds=1, seed=0)
+    with RunDir.create(tmp_path / "run", {"model": "models.mlp"}, "digest") as run:
+        driver = PhaseDriver(
+            phase,
+            run,
+            clock=RunClock(0.0),
+            slots=lambda: 1,
+            ends_at=lambda: float("inf"),
+            stop_requested=lambda: False,
+            observer=Progress("accuracy", "max"),
+        )
+        experiment.run_phase(driver)
+        (record,) = driver.strategy.history
+        assert record.ending is not None
+        assert record.ending.status == "completed", record.ending
+        assert record.samples_seen >= LADDER.full
+        assert [each.point for each in record.evaluations] == list(record.trial.points)
+        assert record.ending.test_metric is not None
+        assert record.ending.test_metric > 0.8
+        folder = tmp_path / "run" / "confirm" / "trials" / record.trial.trial_id
+        assert {"model.safetensors", "predictions.safetensors"} <= {
+            path.name for path in folder.iterdir()
+        }
+        assert not (folder / "state.pt").exists()
