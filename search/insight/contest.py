@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from search.insight.compare import Comparison, Summary, compare
-from search.insight.result import BASELINE, Confirmed, group_confirmed
+from search.insight.result import BASELINE, Confirmed, group_confirmed, in_order
 from search.space import Config
 from search.trials import History, Trial
 
@@ -68,11 +68,13 @@ class Contest:
         self._metric, self._mode, self._resolution = metric, mode, resolution
         self._configs = {_name(r.trial): r.trial.config for r in confirm}
         self._groups = {each.name: each for each in group_confirmed(confirm)}
+        completed = in_order([*self._groups.values()], mode)
+        self._places = {each.name: place for place, each in enumerate(completed)}
         order = sorted(self._groups.values(), key=self._order)
         self.ranked = tuple(self._contestant(each) for each in order)
 
-    def _order(self, each: Confirmed) -> tuple[bool, bool, float, float]:
-        return (each.name != self.winner, *_key(each, self._mode))
+    def _order(self, each: Confirmed) -> tuple[bool, int]:
+        return (each.name != self.winner, self._places.get(each.name, len(self._places)))
 
     def find(self, name: str) -> Contestant | None:
         """Return a configuration of the proof by its name; None where it has none such."""
@@ -143,18 +145,29 @@ class Contest:
         return f"first on validation, but on the test rows: {statement}"
 
     def _is_ahead(self, first: Confirmed, second: Confirmed) -> bool:
-        return first is not second and _key(first, self._mode) < _key(second, self._mode)
+        same = (first.validation.mean, first.validation_loss) == (
+            second.validation.mean,
+            second.validation_loss,
+        )
+        return not same and self._places[first.name] < self._places[second.name]
 
     def _behind(self, each: Confirmed, best: Confirmed) -> str:
         own, other = each.validation.mean, best.validation.mean
         whose = "the baseline" if best.name == BASELINE else best.name
+        losses = (
+            f"a validation loss of {each.validation_loss:.4g} against {best.validation_loss:.4g}"
+        )
         if own == other:
+            return f"the same validation {self._metric} as {whose}, {own:.4g}, but {losses}"
+        if (own > other) == (self._mode == "max"):
             return (
-                f"the same validation {self._metric} as {whose}, {own:.4g}, but a validation "
-                f"loss of {each.validation_loss:.4g} against {best.validation_loss:.4g}"
+                f"validation {self._metric} {own:.4g}, which the seeds can't tell from {whose}'s "
+                f"{other:.4g}, but {losses}"
             )
         word = "lower" if own < other else "higher"
-        found = compare(_by_seed(each), _by_seed(best), metric=self._metric, mode=self._mode)
+        found = compare(
+            each.validation_by_seed, best.validation_by_seed, metric=self._metric, mode=self._mode
+        )
         is_noise = found.ci95 is not None and found.verdict == "tie"
         noise = "; the seeds' noise could explain it" if is_noise else ""
         return f"validation {self._metric} {own:.4g}, {word} than {whose}'s {other:.4g}{noise}"
@@ -163,15 +176,3 @@ class Contest:
 def _name(trial: Trial) -> str:
     kind, _, rest = trial.source.partition(":")
     return kind if kind == BASELINE else rest
-
-
-def _key(each: Confirmed, mode: str) -> tuple[bool, float, float]:
-    """Order as :func:`~search.insight.result.prove` does; without a completed run last."""
-    if not each.records:
-        return (True, 0.0, 0.0)
-    return (False, each.validation.mean * (-1 if mode == "max" else 1), each.validation_loss)
-
-
-def _by_seed(each: Confirmed) -> dict[int, float]:
-    pairs = ((record.trial.seed, record.best) for record in each.records)
-    return {seed: best.validation_metric for seed, best in pairs if best is not None}

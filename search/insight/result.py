@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Literal
@@ -45,6 +45,12 @@ class Confirmed:
     def validation_loss(self) -> float:
         """Mean loss on the validation rows at the best checkpoints."""
         return statistics.mean(record.loss for record in self.records)
+
+    @property
+    def validation_by_seed(self) -> dict[int, float]:
+        """Seed to the metric on the validation rows at the best checkpoint."""
+        pairs = ((record.trial.seed, record.best) for record in self.records)
+        return {seed: best.validation_metric for seed, best in pairs if best is not None}
 
     @property
     def test_by_seed(self) -> dict[int, float]:
@@ -114,6 +120,38 @@ class Proof:
         }
 
 
+def in_order(confirmed: Sequence[Confirmed], mode: Literal["max", "min"]) -> list[Confirmed]:
+    """Return the configurations with a completed run, the best on validation first.
+
+    The metric decides; between those that the seeds can't tell from the best, the loss does: a few
+    hundred rows have as many right answers by chance, while the loss still differs. What is within
+    a standard error of the best counts as no worse (Breiman et al., 1984, "Classification and
+    regression trees", 3.4.3), here of the paired difference.
+
+    Args:
+        confirmed: Finalists and baseline.
+        mode: ``max`` where more is better.
+    """
+    sign = -1.0 if mode == "max" else 1.0
+    usable = [each for each in confirmed if each.records]
+    ranked = sorted(usable, key=lambda each: (sign * each.validation.mean, each.validation_loss))
+    near = [each for each in ranked if is_near(each, ranked[0])]
+    rest = [each for each in ranked if each not in near]
+    return [*sorted(near, key=lambda each: each.validation_loss), *rest]
+
+
+def is_near(first: Confirmed, second: Confirmed) -> bool:
+    """Say whether two metrics differ by at most a standard error of their paired difference."""
+    if first.validation.mean == second.validation.mean:
+        return True
+    one, other = first.validation_by_seed, second.validation_by_seed
+    differences = [one[seed] - other[seed] for seed in one.keys() & other.keys()]
+    if len(differences) < 2:
+        return False
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    return abs(statistics.mean(differences)) <= error
+
+
 def prove(
     confirmed: list[Confirmed],
     *,
@@ -121,10 +159,9 @@ def prove(
     mode: Literal["max", "min"],
     resolution: float = 0.0,
 ) -> Proof | None:
-    """Choose the winner on validation and compare on test; None if no run was completed.
+    """Choose the winner on validation (:func:`in_order`) and compare on test.
 
-    Where the metric is the same, the lower validation loss wins: a few hundred rows often have as
-    many right answers by chance.
+    None if no run was completed.
 
     Args:
         confirmed: Finalists and baseline.
@@ -132,9 +169,7 @@ def prove(
         mode: ``max`` where more is better.
         resolution: The step in which the metric comes; see :func:`compare`.
     """
-    sign = -1.0 if mode == "max" else 1.0
-    usable = [each for each in confirmed if each.records]
-    ranked = sorted(usable, key=lambda each: (sign * each.validation.mean, each.validation_loss))
+    ranked = in_order(confirmed, mode)
     if not ranked:
         return None
     finalists = tuple(each for each in ranked if each.name != BASELINE)

@@ -2,7 +2,7 @@ import pytest
 from proofs import confirmed
 
 from search.insight.failures import explain_nothing_converged
-from search.insight.result import count_trials, group_confirmed, phase_cost, prove
+from search.insight.result import count_trials, group_confirmed, in_order, phase_cost, prove
 from search.trials import Ending, History, Trial
 
 
@@ -30,6 +30,20 @@ def test_where_the_metric_is_the_same_the_lower_loss_wins(
     proof = prove(group_confirmed(history), metric="accuracy", mode="max")
     assert proof is not None
     assert proof.winner.name == winner
+
+
+def test_among_those_that_the_seeds_cannot_tell_apart_the_lower_loss_wins() -> None:
+    steady = [(0.97, 0.9), (0.96, 0.9), (0.97, 0.9)]
+    for ahead, first in (([0.99, 0.95, 0.98], "f2"), ([0.99, 0.98, 0.99], "f1")):
+        history = confirmed(
+            loss={"f1": 0.09, "f2": 0.04},
+            f1=[(value, 0.9) for value in ahead],
+            f2=steady,
+            baseline=[(0.8, 0.8)] * 3,
+        )
+        ordered = in_order(group_confirmed(history), "max")
+        assert ordered[0].name == first
+        assert ordered[-1].name == "baseline"
 
 
 def test_the_baseline_itself_may_win() -> None:
