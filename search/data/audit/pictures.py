@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.audit.near import near_pairs, unique_in_order
+from search.data.audit.near import WIDER, Pairs, near_pairs, unique_in_order
 from search.data.audit.view import View, pooled
 from search.data.split import content_hashes
 from search.findings import Finding, warn
@@ -16,7 +16,8 @@ SATURATED_SHARE = 0.98
 CHUNK = 4_096
 FEW_FIELDS, NEAR = 4, 3.0
 """Images whose averages over few fields, and whose pixels in the mean, differ by at most so many
-grey levels of 255 are nearly the same: saved again with some loss."""
+levels of 255 are nearly the same, if chance doesn't explain it: saved again with some loss. The
+brightest pixel of all images has the highest level."""
 
 
 def check_images(view: View) -> list[Finding]:
@@ -72,20 +73,23 @@ def _near_copies(
     view: View, pixels: NDArray[np.uint8], name: str, blank: NDArray[np.bool_]
 ) -> list[Finding]:
     keys = np.zeros(view.num_rows, dtype=np.uint64)
-    pairs = near_pairs(pooled(pixels, FEW_FIELDS) / NEAR, keys, limit=1.0)
-    alike = np.zeros(len(pairs.first), dtype=bool)
-    for start in range(0, len(alike), CHUNK):
+    tolerance = NEAR * max(int(pixels.max()), 1) / 255
+    pairs = near_pairs(pooled(pixels, FEW_FIELDS) / tolerance, keys)
+    apart = np.full(len(pairs.first), np.inf, dtype=np.float32)
+    for start in range(0, len(apart), CHUNK):
         one, other = (rows[start : start + CHUNK] for rows in (pairs.first, pairs.second))
-        apart = np.abs(pixels[one].astype(np.int16) - pixels[other]).mean(axis=(1, 2, 3))
-        alike[start : start + CHUNK] = (apart <= NEAR) & ~blank[one] & ~blank[other]
-    rows = unique_in_order(pairs.second[alike])
+        shown = ~blank[one] & ~blank[other]
+        levels = np.abs(pixels[one].astype(np.int16) - pixels[other]).mean(axis=(1, 2, 3))
+        apart[start : start + CHUNK] = np.where(shown, levels / tolerance, np.inf)
+    near = Pairs(pairs.first, pairs.second, apart).within(WIDER).beyond_chance()
+    rows = unique_in_order(near.second)
     if len(rows) == 0:
         return []
     return [
         warn(
             "images",
             f"{len(rows)} images are nearly copies of an earlier one: their pixels differ by at "
-            f"most {NEAR:g} of 255 grey levels in the mean",
+            f"most {NEAR:g} of 255 levels in the mean",
             "look whether the same picture was saved twice; keep its copies in one part",
             columns=[name],
             rows=rows,
