@@ -212,7 +212,17 @@ def mean_curve(trials: Sequence[TrialRecord]) -> MeanCurve:
     )
 
 
-def phase_curves(run: Run, phase: str, limit: int = 400) -> PhaseCurves:
+MOST_DRAWN = 400
+"""Trials of a phase that a page holds at most."""
+
+
+def drawable(run: Run, phase: str) -> list[TrialRecord]:
+    """Return a phase's trials with at least one finite loss, the best first."""
+    found = [trial for trial in run.of_phase(phase) if finite_losses(trial)]
+    return sorted(found, key=lambda trial: (trial.loss, min(finite_losses(trial))))
+
+
+def phase_curves(run: Run, phase: str, limit: int = MOST_DRAWN) -> PhaseCurves:
     """Return a phase's validation-loss curves.
 
     Args:
@@ -220,8 +230,7 @@ def phase_curves(run: Run, phase: str, limit: int = 400) -> PhaseCurves:
         phase: ``coarse`` or ``fine``.
         limit: How many trials to draw at most; the best are.
     """
-    drawable = [trial for trial in run.of_phase(phase) if finite_losses(trial)]
-    ordered = sorted(drawable, key=lambda trial: (trial.loss, min(finite_losses(trial))))
+    ordered = drawable(run, phase)
     kept = ordered[:limit][::-1]
     calm = [trial for trial in kept if trial.status != "failed"] or kept
     values = [loss for trial in calm for loss in finite_losses(trial)]

@@ -16,16 +16,11 @@ from plotly.subplots import make_subplots
 
 from search.report import text
 from search.report.canvas import GREEN, axis, part_line, styled
-from search.report.data import finite_losses
+from search.report.data import MOST_DRAWN, drawable, finite_losses
 from search.report.files import PHASES, Run, TrialRecord
 
-MOST = 400
-"""Trials of a phase that can be chosen, the best ones: a page holds no more."""
-_LINES = [
-    (f"{part}_{kind}", part) for kind in ("loss", "metric") for part in ("train", "validation")
-]
-_ORDER = (0, 1, None, 2, 3, None)
-"""The lines of each row, and where its mark of the best checkpoint comes."""
+_KINDS = ("loss", "metric")
+"""A row each; in it the curve on training rows, that on validation rows, the best checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +38,7 @@ class Choice:
 
 def trials_to_show(run: Run) -> list[TrialRecord]:
     """Return the trials with a curve, phase by phase, the best first."""
-    found: list[TrialRecord] = []
-    for phase in PHASES:
-        drawable = [trial for trial in run.of_phase(phase) if finite_losses(trial)]
-        drawable.sort(key=lambda trial: (trial.loss, min(finite_losses(trial))))
-        found += drawable[:MOST]
-    return found
+    return [trial for phase in PHASES for trial in drawable(run, phase)[:MOST_DRAWN]]
 
 
 def choices(trials: Sequence[TrialRecord]) -> list[tuple[str, list[Choice]]]:
@@ -69,9 +59,9 @@ def _choice(trial: TrialRecord) -> Choice:
 def trial_figure(metric: str) -> go.Figure:
     """Return the empty figure: loss above, metric below, train and validation in each."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
-    for place, line in enumerate(_ORDER):
-        style = _MARK if line is None else _line(_LINES[line][1])
-        figure.add_trace(go.Scatter(x=[], y=[], **style), row=1 + place // 3, col=1)
+    for row in range(1, 1 + len(_KINDS)):
+        for style in (_line("train"), _line("validation"), _MARK):
+            figure.add_trace(go.Scatter(x=[], y=[], **style), row=row, col=1)
     styled(figure, height=380)
     figure.update_layout(margin={"l": 58, "r": 12, "t": 10, "b": 44})
     figure.update_yaxes(title="loss", row=1, col=1)
@@ -94,18 +84,17 @@ def _line(part: str) -> dict[str, Any]:
 def frame(trial: TrialRecord) -> dict[str, Any]:
     """Return a trial's curves for :func:`trial_figure`: x and y of each line, and the loss axis."""
     seen = [point.samples_seen for point in trial.points]
-    lines = [_short(getattr(point, name) for point in trial.points) for name, _ in _LINES]
-    best = seen.index(trial.best_samples) if trial.best_samples in seen else None
+    best = [place for place, samples in enumerate(seen) if samples == trial.best_samples][:1]
     ys = []
-    for place, line in enumerate(_ORDER):
-        validation = lines[1 + 2 * (place // 3)]
-        ys.append(
-            lines[line] if line is not None else [validation[best]] if best is not None else []
+    for kind in _KINDS:
+        train, validation = (
+            _short(getattr(point, f"{part}_{kind}") for point in trial.points)
+            for part in ("train", "validation")
         )
-    marked = [seen[best]] if best is not None else []
-    losses = [value for value in (*lines[0], *lines[1]) if value is not None]
+        ys += [train, validation, [validation[place] for place in best]]
+    losses = [value for value in (*ys[0], *ys[1]) if value is not None]
     return {
-        "x": [seen if line is not None else marked for line in _ORDER],
+        "x": [seen, seen, [seen[place] for place in best]] * len(_KINDS),
         "y": ys,
         "yaxis": axis(losses, text.number, pad=0.1),
     }
