@@ -290,16 +290,20 @@ class Record:
         return [each for each in self.evaluations if math.isfinite(each.validation_loss)]
 
     @property
+    def has_failed(self) -> bool:
+        """Whether it has ended as failed."""
+        return self.ending is not None and self.ending.status == "failed"
+
+    @property
     def loss(self) -> float:
         """The best validation loss; infinity for a failed trial or one without any."""
-        failed = self.ending is not None and self.ending.status == "failed"
-        return math.inf if failed or self.best is None else self.best.validation_loss
+        return math.inf if self.has_failed or self.best is None else self.best.validation_loss
 
     @property
     def value(self) -> float:
         """The best value, by which trials are ranked; infinity as for :attr:`loss`."""
-        failed = self.ending is not None and self.ending.status == "failed"
-        return math.inf if failed else min((e.value for e in self._finite), default=math.inf)
+        values = () if self.has_failed else (each.value for each in self._finite)
+        return min(values, default=math.inf)
 
     @property
     def standing(self) -> str:
@@ -355,10 +359,10 @@ class Record:
         not have changed any more: its best counts for every later point of its budget, but
         says nothing of points beyond.
         """
-        status = self.ending.status if self.ending is not None else None
-        if status == "failed":
+        if self.has_failed:
             return math.inf
-        settled = status == "completed" and point <= self.trial.budget_samples
+        completed = self.ending is not None and self.ending.status == "completed"
+        settled = completed and point <= self.trial.budget_samples
         if not settled and not any(each.point >= point for each in self.evaluations):
             return None
         return min((e.value for e in self._finite if e.point <= point), default=math.inf)

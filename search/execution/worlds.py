@@ -47,7 +47,7 @@ class RecordedWorld:
         self._encoding = Encoding(space)
         self._inputs = self._encoding.encode([r.trial.config for r in evaluated])
         self._curves = [_curve_of(record) for record in evaluated]
-        self._failed = [r.ending is not None and r.ending.status == "failed" for r in evaluated]
+        self._failed = [r.has_failed for r in evaluated]
 
     def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
         """Return what the most similar trial said at the trial's ``number``-th point."""

@@ -205,7 +205,7 @@ def failure_boundary(dimension: Float, evidence: Evidence) -> float | None:
     survivors = [float(v) for v in evidence.values(dimension.name, survivors=True)]
     used = [r for r in evidence.records if dimension.name in r.trial.config and survivors]
     pairs = sorted(
-        (value, r.ending is not None and r.ending.status == "failed")
+        (value, r.has_failed)
         for r in used
         if (value := float(r.trial.config[dimension.name])) > max(survivors)
     )

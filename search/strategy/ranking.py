@@ -47,8 +47,7 @@ def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[O
             seen = [e for e in record.evaluations if e.point <= rung]
             value = min(e.value for e in seen if math.isfinite(e.validation_loss))
             found.append(Observation(config, rung, value, record.seconds_per_sample))
-        failed = record.ending is not None and record.ending.status == "failed"
-        if failed and len(reached) < len(rungs):
+        if record.has_failed and len(reached) < len(rungs):
             found.append(Observation(config, rungs[len(reached)], math.inf))
         elif not record.evaluations and math.isfinite(record.seconds_per_sample):
             found.append(observation(record, rungs[0]))

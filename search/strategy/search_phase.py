@@ -178,7 +178,7 @@ class SearchPhase(PhaseStrategy):
     def settle(self, record: Record) -> None:
         """Enter a trial that ended by itself at the rungs that it left out."""
         assert record.ending is not None
-        if record.ending.status == "failed":
+        if record.has_failed:
             self._fail(record)
         elif not record.evaluations and math.isfinite(record.seconds_per_sample):
             self.seen.add(observation(record, self.rungs[0]))
