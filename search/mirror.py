@@ -52,24 +52,27 @@ class Mirror:
 
     def fetch(self, folder: str = "") -> None:
         """Fetch the files below a folder that aren't here yet."""
-        found = [name for name in self.storage.files(folder) if not self._leave_out(name)]
-        missing = [name for name in found if PIECES not in name and not self._here(name).exists()]
-        pieces: dict[str, list[int]] = {}
-        for name in found:
+        missing: list[str] = []
+        pieces: dict[str, dict[int, int]] = {}
+        for name, size in self.storage.files(folder).items():
             log, is_piece, begin = name.partition(PIECES)
-            if is_piece and not self._here(log).exists():
-                pieces.setdefault(log, []).append(int(begin))
+            if self._leave_out(name) or self._here(log).exists():
+                continue
+            if is_piece:
+                pieces.setdefault(log, {})[int(begin)] = size
+            else:
+                missing.append(name)
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
             list(pool.map(lambda name: self.storage.get(name, self._here(name)), missing))
-            for log, begins in pieces.items():
-                self._join(log, sorted(begins), pool)
+            for log, sizes in pieces.items():
+                self._pieces[log] = sizes
+                self._join(log, sorted(sizes), pool)
 
     def _join(self, log: str, begins: list[int], pool: ThreadPoolExecutor) -> None:
         """Put a log together; pieces that the whole file holds already were left by a crash."""
         path = self._here(log)
         held = path.read_bytes() if path.exists() else b""
         names = [_piece(log, begin) for begin in begins]
-        self._pieces[log] = dict.fromkeys(begins, 0)
         for begin, piece in zip(begins, pool.map(self.storage.read, names), strict=True):
             if piece is None or begin + len(piece) <= len(held):
                 continue

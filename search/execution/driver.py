@@ -270,9 +270,11 @@ class PhaseDriver:
         if trial_id in self._live:
             self._book.free(self._live.pop(trial_id))
 
-    @property
-    def has_spare_slots(self) -> bool:
-        """Whether idle processes hold room that a trial waits for, as machines have gone."""
+    def give_up_spare_slots(self) -> bool:
+        """Say whether idle processes are to go: they hold room that a trial waits for.
+
+        Said once: they count as gone from then on.
+        """
         return self._book.has_spare(self._slots())
 
     def lost(self, trial_id: str, reason: str) -> None:

@@ -107,10 +107,15 @@ class Experiment:
 
     def _fit(self) -> None:
         try:
-            with kept_slots(self._resources.slots, lambda: self._stage.driver.has_spare_slots):
+            with kept_slots(
+                self._resources.slots, lambda: self._stage.driver.give_up_spare_slots()
+            ):
                 self._tuner().fit()
         except BaseException as error:
             self._error = error
+
+    def _is_tight(self) -> bool:
+        return self._stage.driver.give_up_spare_slots()
 
     def _tuner(self) -> tune.Tuner:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)

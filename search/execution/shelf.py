@@ -43,9 +43,10 @@ class Shelf:
 
     def clear(self, trial_id: str) -> None:
         """Delete a trial's state, if there is one."""
-        self._held.pop(trial_id, None)
+        held = self._held.pop(trial_id, 0)
         if isinstance(self._folder, Storage):
-            self._folder.delete(f"{trial_id}/{STATE}")
+            if held:
+                self._folder.delete(f"{trial_id}/{STATE}")
         elif self._folder is not None:
             for name in (STATE, HUNG):
                 (self._folder / trial_id / name).unlink(missing_ok=True)

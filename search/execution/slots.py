@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ray.tune import PlacementGroupFactory
@@ -50,13 +51,16 @@ class _KeepAll(_ObjectCache):  # type: ignore[misc]
     goes at once.
     """
 
-    is_tight: Callable[[], bool]
+    def __init__(self, is_tight: Callable[[], bool], may_keep_one: bool = True) -> None:
+        super().__init__(may_keep_one=may_keep_one)
+        self._is_tight = is_tight
+        self._since: dict[Any, float] = {}
 
     def cache_object(self, key: Any, obj: Any) -> bool:
         """Keep an actor; there is never more than one for a slot."""
         self._cached_objects[key].append(obj)
         self._num_cached_objects += 1
-        self.__dict__.setdefault("since", {})[key] = time.monotonic()
+        self._since[key] = time.monotonic()
         return True
 
     def flush_cached_objects(self, force_all: bool = False) -> Iterator[Any]:
@@ -64,8 +68,8 @@ class _KeepAll(_ObjectCache):  # type: ignore[misc]
         if force_all:
             yield from super().flush_cached_objects(force_all=True)
             return
-        until = math.inf if self.is_tight() else time.monotonic() - IDLE_S
-        for key, since in self.__dict__.get("since", {}).items():
+        until = math.inf if self._is_tight() else time.monotonic() - IDLE_S
+        for key, since in self._since.items():
             while since < until and self._cached_objects[key]:
                 self._num_cached_objects -= 1
                 yield self._cached_objects[key].pop()
@@ -83,9 +87,7 @@ def kept_slots(number: int, is_tight: Callable[[], bool]) -> Iterator[None]:
     no such cache goes on as it likes, only slower.
     """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(number)
-    tune_controller._ObjectCache = type(
-        "_KeepAll", (_KeepAll,), {"is_tight": staticmethod(is_tight)}
-    )
+    tune_controller._ObjectCache = partial(_KeepAll, is_tight)
     try:
         yield
     finally:
