@@ -17,6 +17,8 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Our event log restores a run; Ray's snapshots would only cost time.
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    # The driver takes lost trials up again, those of drained machines, too.
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

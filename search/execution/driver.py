@@ -270,12 +270,13 @@ class PhaseDriver:
         if trial_id in self._live:
             self._book.free(self._live.pop(trial_id))
 
-    def give_up_spare_slots(self) -> bool:
-        """Say whether idle processes are to go: they hold room that a trial waits for.
-
-        Said once: they count as gone from then on.
-        """
+    def has_spare_slots(self) -> bool:
+        """Say whether an idle process is to go: it holds room that a trial waits for."""
         return self._book.has_spare(self._slots())
+
+    def let_go(self, slot: int) -> None:
+        """Take note that a slot's idle process has been let go."""
+        self._book.lose(slot)
 
     def lost(self, trial_id: str, reason: str) -> None:
         """Take up a trial again whose process died, elsewhere; the fourth time it is a failure.

@@ -107,15 +107,16 @@ class Experiment:
 
     def _fit(self) -> None:
         try:
-            with kept_slots(
-                self._resources.slots, lambda: self._stage.driver.give_up_spare_slots()
-            ):
+            with kept_slots(self._resources.slots, self._is_tight, self._let_go):
                 self._tuner().fit()
         except BaseException as error:
             self._error = error
 
     def _is_tight(self) -> bool:
-        return self._stage.driver.give_up_spare_slots()
+        return self._stage.driver.has_spare_slots()
+
+    def _let_go(self, slot: int) -> None:
+        self._stage.driver.let_go(slot)
 
     def _tuner(self) -> tune.Tuner:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)

@@ -30,16 +30,15 @@ class SlotBook:
         self._idle.append(slot)
 
     def lose(self, slot: int) -> None:
-        """Take note that a slot's process has gone."""
+        """Take note that a slot's process has gone, in the midst of a trial or while it waited."""
         self._taken.discard(slot)
+        if slot in self._idle:
+            self._idle.remove(slot)
 
     def has_spare(self, room: int) -> bool:
-        """Say whether processes wait in room that a trial waits for; they are to go then.
+        """Say whether a process waits in room that a trial waits for.
 
         Args:
             room: Slots that there is room for now.
         """
-        if len(self._taken) + len(self._idle) <= room or not self._idle:
-            return False
-        self._idle.clear()
-        return True
+        return bool(self._idle) and len(self._taken) + len(self._idle) > room

@@ -8,7 +8,6 @@ process's start, a second slot would never come up.
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -35,13 +34,13 @@ class SlotResources(PlacementGroupFactory):  # type: ignore[misc]
 
     def __init__(self, slot: int, resources: TrialResources) -> None:
         super().__init__([{"CPU": resources.num_cpus, "GPU": resources.num_gpus}])
-        self._slot = slot
+        self.slot = slot
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SlotResources) and self._slot == other._slot
+        return isinstance(other, SlotResources) and self.slot == other.slot
 
     def __hash__(self) -> int:
-        return hash(self._slot)
+        return hash(self.slot)
 
 
 class _KeepAll(_ObjectCache):  # type: ignore[misc]
@@ -51,12 +50,18 @@ class _KeepAll(_ObjectCache):  # type: ignore[misc]
     goes at once.
     """
 
-    def __init__(self, is_tight: Callable[[], bool], may_keep_one: bool = True) -> None:
+    def __init__(
+        self,
+        is_tight: Callable[[], bool],
+        let_go: Callable[[int], None],
+        may_keep_one: bool = True,
+    ) -> None:
         super().__init__(may_keep_one=may_keep_one)
         self._is_tight = is_tight
-        self._since: dict[Any, float] = {}
+        self._let_go = let_go
+        self._since: dict[SlotResources, float] = {}
 
-    def cache_object(self, key: Any, obj: Any) -> bool:
+    def cache_object(self, key: SlotResources, obj: Any) -> bool:
         """Keep an actor; there is never more than one for a slot."""
         self._cached_objects[key].append(obj)
         self._num_cached_objects += 1
@@ -68,26 +73,32 @@ class _KeepAll(_ObjectCache):  # type: ignore[misc]
         if force_all:
             yield from super().flush_cached_objects(force_all=True)
             return
-        until = math.inf if self._is_tight() else time.monotonic() - IDLE_S
         for key, since in self._since.items():
-            while since < until and self._cached_objects[key]:
+            while self._cached_objects[key] and self._is_to_go(since):
                 self._num_cached_objects -= 1
+                self._let_go(key.slot)
                 yield self._cached_objects[key].pop()
+
+    def _is_to_go(self, since: float) -> bool:
+        return since < time.monotonic() - IDLE_S or self._is_tight()
 
 
 @contextmanager
-def kept_slots(number: int, is_tight: Callable[[], bool]) -> Iterator[None]:
+def kept_slots(
+    number: int, is_tight: Callable[[], bool], let_go: Callable[[int], None]
+) -> Iterator[None]:
     """Within this context Tune starts so many actors at once, and keeps them.
 
     Args:
         number: Of the slots.
         is_tight: Whether idle actors hold room that a trial waits for.
+        let_go: Told the slot of each that is let go before the end.
 
     Which actors are kept is Tune's own affair and no part of its interface: a later Tune that has
     no such cache goes on as it likes, only slower.
     """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(number)
-    tune_controller._ObjectCache = partial(_KeepAll, is_tight)
+    tune_controller._ObjectCache = partial(_KeepAll, is_tight, let_go)
     try:
         yield
     finally:

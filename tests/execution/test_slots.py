@@ -23,7 +23,7 @@ def test_two_slots_are_different_resources_and_need_the_same() -> None:
 
 
 def test_tune_keeps_every_actor_until_the_end_and_is_left_as_it_was() -> None:
-    with kept_slots(3, lambda: False):
+    with kept_slots(3, lambda: False, lambda slot: None):
         cache = tune_controller._ObjectCache(may_keep_one=True)
     assert tune_controller._ObjectCache is _ObjectCache
     for slot in range(3):
@@ -38,8 +38,14 @@ def test_tune_keeps_every_actor_until_the_end_and_is_left_as_it_was() -> None:
 def test_an_actor_that_has_long_had_nothing_to_do_makes_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tight: list[bool] = []
-    with kept_slots(2, lambda: bool(tight)):
+    waiting: list[str] = []
+    gone: list[int] = []
+
+    def let_go(slot: int) -> None:
+        gone.append(slot)
+        waiting.clear()
+
+    with kept_slots(2, lambda: bool(waiting), let_go):
         cache = tune_controller._ObjectCache(may_keep_one=True)
     cache.cache_object(SlotResources(0, RESOURCES), "actor 0")
     assert list(cache.flush_cached_objects()) == []
@@ -49,9 +55,11 @@ def test_an_actor_that_has_long_had_nothing_to_do_makes_room(
     assert cache.num_cached_objects == 0
     monkeypatch.undo()
     cache.cache_object(SlotResources(1, RESOURCES), "actor 1")
+    cache.cache_object(SlotResources(2, RESOURCES), "actor 2")
     assert list(cache.flush_cached_objects()) == []
-    tight.append(True)
-    assert list(cache.flush_cached_objects()) == ["actor 1"]
+    waiting.append("a trial")
+    assert list(cache.flush_cached_objects()) == ["actor 1"], "one is enough"
+    assert gone == [0, 1]
 
 
 def test_the_next_trial_goes_where_a_process_waits_and_never_where_one_has_gone() -> None:
@@ -65,5 +73,6 @@ def test_the_next_trial_goes_where_a_process_waits_and_never_where_one_has_gone(
     book.free(3)
     assert not book.has_spare(room=3)
     assert book.has_spare(room=2)
+    book.lose(3)
     assert not book.has_spare(room=2), "it has gone"
     assert book.take() == 4
