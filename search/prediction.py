@@ -19,7 +19,8 @@ from search.data.batches import Resident
 from search.data.dataset import Prepared
 from search.data.output import check_new_file, write_new_file
 from search.data.source import read_table
-from search.rundir import RunDir, finite
+from search.files import finite
+from search.rundir import RunDir
 from search.task import ModelModule, load_model
 from search.training.job import device_for
 from search.training.predictions import answers_of, average, decided

@@ -8,15 +8,13 @@ of earlier stages only.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
-import math
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +23,14 @@ import pyarrow.parquet as pq
 import yaml
 
 from search.errors import RunDirError, Unwritable
+from search.files import (
+    append_whole,
+    drop_torn_line,
+    finite,
+    make_writable,
+    whole_lines,
+    write_at_once,
+)
 from search.mirror import Mirror
 from search.storage import Storage, is_remote
 from search.trials import PHASES, Event, Phase, event_from_json, event_to_json
@@ -38,8 +44,6 @@ BEFORE, AFTER = "weakness/before.json", "weakness/after.json"
 _BEFORE_PLAN = (STUDY, JOURNAL, PROVENANCE, COARSE_SPACE, SUBSAMPLE)
 _FINDINGS = (AUDIT, CLUSTER, PREFLIGHT)
 """They outlive a run that they stop, and don't keep another from its folder."""
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_LEAST_FREE = 2**14
 DONE = "done.json"
 """In a phase's folder: the phase has come to its end."""
 
@@ -75,7 +79,7 @@ class RunDir:
             run = cls._fetched(str(where))
         else:
             path = Path(where).absolute()
-            _make_writable(path)
+            make_writable(path)
             run = cls(path)
         if (run.path / STUDY).exists():
             return run._same_study(digest)
@@ -321,14 +325,14 @@ class RunDir:
     def read_journal(self) -> list[dict[str, Any]]:
         """Return the journal's entries; damaged lines are left out."""
         path = self.path / JOURNAL
-        return list(_readable(path)) if path.exists() else []
+        return list(whole_lines(path)) if path.exists() else []
 
     def _append(self, name: str, values: dict[str, Any]) -> None:
         path = self.path / name
         file = self._appending.get(path)
         if file is None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _drop_torn_line(path)
+            drop_torn_line(path)
             file = self._appending[path] = path.open("ab", buffering=0)
             if self._mirror is not None:
                 self._mirror.follow(name)
@@ -359,84 +363,5 @@ def _is_left_there(name: str) -> bool:
     return name.startswith("ray/") or name.endswith("/state.pt")
 
 
-def write_at_once(target: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a temporary file, then rename it to ``target``; make its folder first."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, target)
-    except Exception as error:
-        if _is_full(error, target.parent):
-            raise _no_room(target) from error
-        raise
-    finally:  # also where both names were the same file's: a rename then does nothing
-        temporary.unlink(missing_ok=True)
-
-
-def append_whole(file: BinaryIO, line: bytes) -> None:
-    """Append a line to an unbuffered file, or nothing of it.
-
-    Raises:
-        Unwritable: There is no room for it.
-    """
-    before = file.seek(0, os.SEEK_END)
-    try:
-        if file.write(line) == len(line):
-            return
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-    file.truncate(before)
-    raise _no_room(Path(file.name))
-
-
-def _is_full(error: Exception, folder: Path) -> bool:
-    """Say whether a write failed for want of room; not every library passes the number on."""
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return True
-    return "No space left" in str(error) or shutil.disk_usage(folder).free < _LEAST_FREE
-
-
-def _no_room(path: Path) -> Unwritable:
-    return Unwritable(f"no space left for {path}; make room, then 'sieve resume' goes on")
-
-
-def finite(values: Any) -> Any:
-    """Return ``values`` with every number that isn't finite replaced by None."""
-    if isinstance(values, dict):
-        return {key: finite(value) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [finite(value) for value in values]
-    return None if isinstance(values, float) and not math.isfinite(values) else values
-
-
-def _readable(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_bytes().splitlines():
-        try:
-            values = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(values, dict):
-            yield values
-
-
 def _as_dict(values: Any) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line without its end, or the next one would be appended to it."""
-    if path.exists():
-        whole = path.read_bytes().rfind(b"\n") + 1
-        os.truncate(path, whole)
-
-
-def _make_writable(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe.{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RunDirError(f"--out {path} can't be written ({error.strerror})") from error

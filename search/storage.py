@@ -7,7 +7,6 @@ machine's own role), never in an address: addresses are written into files.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from pyarrow import fs
 
 from search.errors import RunDirError, Unwritable
+from search.files import write_at_once
 
 SCHEMES = ("s3", "gs")
 PATIENCE_S = 90.0
@@ -87,10 +87,7 @@ class Storage:
         found = self.read(name)
         if found is None:
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        draft.write_bytes(found)
-        draft.replace(path)
+        write_at_once(path, lambda draft: draft.write_bytes(found))
         return True
 
     def read(self, name: str) -> bytes | None:

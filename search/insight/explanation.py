@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from search.files import finite
 from search.insight.contest import Contestant
 from search.insight.trail import Step
-from search.rundir import finite
 from search.space import Config
 from search.trials import Evaluation, History, Record, Trial
 

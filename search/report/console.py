@@ -7,12 +7,10 @@ for programs. All three read the same :class:`~search.report.progress.Progress`.
 from __future__ import annotations
 
 import json
-import math
 import sys
-from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -20,6 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from search.files import finite
 from search.report import text
 from search.report.progress import Progress, TrialProgress, Update
 
@@ -221,17 +220,7 @@ class JsonDisplay(Display):
         progress.subscribe(self._tell)
 
     def _tell(self, update: Update) -> None:
-        print(json.dumps(_finite(update), ensure_ascii=False), file=self._stream, flush=True)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        print(json.dumps(finite(update), ensure_ascii=False), file=self._stream, flush=True)
 
 
 def make_display(progress: Progress, *, json: bool, console: Console | None = None) -> Display:

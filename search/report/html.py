@@ -17,6 +17,7 @@ import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from search.files import write_at_once
 from search.insight.isolation import Isolation
 from search.report import data, figures, importance_figures, search_figures, text, trial_figures
 from search.report.cost import cost_table
@@ -26,7 +27,6 @@ from search.report.spaces import space_rows
 from search.report.strips import strips
 from search.report.trust import trust_figure, trust_rows
 from search.report.weakness import weakness_parts
-from search.rundir import write_at_once
 
 _VERDICTS = {
     "better": "Better than the baseline",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from search.data.batches import Resident
 from search.errors import ModelError
-from search.rundir import write_at_once
+from search.files import write_at_once
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.own_data import TrainingBudget, training_data

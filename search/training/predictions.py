@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 from torch import Tensor
 
-from search.rundir import write_at_once
+from search.files import write_at_once
 from search.task import TaskType
 
 PREDICTIONS = "predictions.safetensors"

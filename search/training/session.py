@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from search.data.batches import EpochOrder, Position, Resident, batches
-from search.rundir import write_at_once
+from search.files import write_at_once
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.network import build_network, outputs_of

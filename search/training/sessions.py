@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from search.data.batches import Resident
-from search.rundir import write_at_once
+from search.files import write_at_once
 from search.task import ModelModule
 from search.training.job import Job, Outcome, Rows, Vitals
 from search.training.own_loop import OwnLoopSession

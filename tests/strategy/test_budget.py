@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from search.errors import StudyError
-from search.rundir import finite
+from search.files import finite
 from search.speed import Speed
 from search.strategy.budget import COARSE_PASSES, EVALUATION_SHARE, Ladder, Plan, make_plan
 from search.study import resolve_study

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, evaluation
 
-from search.rundir import finite
+from search.files import finite
 from search.space import Choice, Config, Fixed, Float, Integer, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase
 from search.strategy.importance import Importance
