@@ -1,0 +1,1 @@
+"""What the pipeline's stages are made of: data and model, machines, phases, conclusion."""

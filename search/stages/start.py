@@ -1,0 +1,129 @@
+"""Between the data and the search: the machines, the model on them, what it all costs, the plan."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Self
+
+from search.artifacts import write_space
+from search.execution.capacity import check_workers
+from search.execution.context import PhaseContext
+from search.execution.session import RaySession
+from search.execution.shelf import check_room
+from search.findings import Finding
+from search.rundir import CLUSTER, PLAN, PREFLIGHT, SUBSAMPLE
+from search.speed import Speed
+from search.stages.material import Material
+from search.stages.phase_context import make_phase_context
+from search.stages.run_context import RunContext
+from search.strategy.budget import Plan, make_plan
+from search.strategy.measured import fitting
+from search.training.preflight import preflight_seconds
+from search.training.scoring import chance_loss
+
+
+class Start:
+    """Looks at the machines and at the model on them, and divides the budget.
+
+    Args:
+        run: The run.
+        material: Its data and model.
+        address: Of a Ray cluster; None: a local one.
+
+    Attributes:
+        ray: The connection, as long as this context lasts.
+    """
+
+    def __init__(self, run: RunContext, material: Material, address: str | None) -> None:
+        self._run = run
+        self._material = material
+        self._stack = ExitStack()
+        self.ray = RaySession(
+            run.study,
+            material.data,
+            address,
+            run.stop.arm,
+            tell=lambda words: run.say("cluster", "machines", words),
+            go_on=run.stop.check,
+        )
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.ray)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def check_cluster(self) -> None:
+        """Refuse a cluster whose nodes differ, or don't all see the run directory."""
+        findings = self.ray.check_nodes(self._run.dir.place)
+        if findings:
+            self._run.dir.write_json(CLUSTER, [finding.to_json() for finding in findings])
+            self._run.heed("cluster", findings, CLUSTER)
+
+    def preflight(self) -> None:
+        """Look for what is wrong with the model, and measure what training costs here."""
+        run = self._run
+        if run.dir.exists(PLAN):
+            return
+        budget = run.study.time_budget
+        findings: list[Finding] = []
+        if run.study.checks.preflight:
+            findings = self.ray.preflight(self._context(), preflight_seconds(budget))
+        speed = self.measure_speed() if budget is not None else None
+        measured = None if speed is None else speed.to_json()
+        found = [finding.to_json() for finding in findings]
+        run.dir.write_json(PREFLIGHT, {"speed": measured, "findings": found})
+        run.heed("preflight", findings, PREFLIGHT)
+
+    def heed_memory(self) -> Material:
+        """Leave out of the space what the preflight has seen no room for."""
+        run, material = self._run, self._material
+        found = [Finding.from_json(each) for each in run.dir.read_json(PREFLIGHT)["findings"]]
+        space, changes = fitting(material.space, found)
+        if changes and not run.dir.exists(PLAN):
+            write_space(run.dir, 0, space, changes, material.defaults)
+            run.say_changes(changes)
+        return replace(material, space=space)
+
+    def make_plan(self) -> Plan:
+        """Divide the budget between the phases."""
+        run, rows = self._run, self._material.rows
+        if run.dir.exists(PLAN):
+            return Plan.from_json(run.dir.read_json(PLAN))
+        check_workers(run.study.confirm.workers_per_run, self.ray.resources.slots)
+        measured = run.dir.read_json(PREFLIGHT)["speed"]
+        plan = self.divide(None if measured is None else Speed(**measured))
+        run.dir.write_json(SUBSAMPLE, rows.describe(plan.coarse_rows, plan.fine_rows))
+        run.dir.write_json(PLAN, plan.to_json())
+        run.say("plan", "plan", plan.describe(), **plan.to_json())
+        limit = run.study.training.max_checkpoint_bytes
+        if room := check_room(limit, self._material.num_parameters, plan.slots):
+            run.say("plan", "room", room)
+        return plan
+
+    def measure_speed(self) -> Speed:
+        """Measure the training's speed with every slot busy."""
+        return self.ray.measure_speed(self._context())
+
+    def divide(self, speed: Speed | None) -> Plan:
+        """Return the plan that a speed allows; None: trials alone are counted."""
+        material = self._material
+        rows = material.rows
+        return make_plan(
+            self._run.study,
+            num_rows=len(rows.train),
+            speed=speed,
+            slots=self.ray.resources.slots,
+            elapsed=self._run.clock.elapsed(),
+            chance=chance_loss(material.data, rows.train, rows.validation),
+            full_epochs=material.model.full_epochs,
+        )
+
+    def _context(self) -> PhaseContext:
+        rows = self._material.rows
+        everything = [rows.search(len(rows.train))]
+        return make_phase_context(
+            self._run, self._material, self.ray.resources, "coarse", everything
+        )
