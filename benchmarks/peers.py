@@ -23,13 +23,13 @@ import numpy as np
 from search.data import DataOptions, load_dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
+from search.events import Evaluation
 from search.space import Choice, Config, Dimension, Float, Integer, Space
 from search.strategy.budget import Ladder
 from search.task import load_model
 from search.training.job import Job, Rows
 from search.training.session import NetworkSession
 from search.training.threads import use_threads
-from search.trials import Evaluation
 
 FACTOR, NUM_RUNGS = 3, 4
 

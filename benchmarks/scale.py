@@ -12,13 +12,14 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import Figures
+from search.events import Ending, Evaluation, Trial
 from search.execution.simulator import Simulator
 from search.space import Choice, Float, Space
 from search.strategy.budget import Ladder
 from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import FinePhase
 from search.strategy.phase import PhaseStrategy
-from search.trials import Ending, Evaluation, History, Trial
+from search.trials import History
 
 SPACE = Space(
     [

@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 from benchmarks.peers import evaluations
+from search.events import Evaluation
 from search.space import Config
-from search.trials import Evaluation
 
 
 class Method(Protocol):

@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmarks.peers import FACTOR, bench_of, read_evaluations, write_evaluation
 from benchmarks.slots import train_with
+from search.events import Evaluation
 from search.space import Config
-from search.trials import Evaluation
 
 
 class SyneMethod:

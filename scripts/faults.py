@@ -214,7 +214,8 @@ def study(fault: Fault) -> dict[str, Any]:
 
 def suffer(fault: Fault, folder: Path) -> dict[str, Any]:
     """Let a fault strike a search, and return what it cost."""
-    with drill(folder) as cluster:
+    log = folder / "epochs.log"
+    with drill(folder, environment={"EPOCH_SECONDS": EPOCH_S, "EPOCH_LOG": log}) as cluster:
         _prepare(cluster, study(fault))
         began = time.monotonic()
         strike = Strike(cluster)
@@ -225,7 +226,7 @@ def suffer(fault: Fault, folder: Path) -> dict[str, Any]:
         fault.strike(strike)
         code = strike.process.wait(2 * RUN_S)
         after, result = _endings(cluster), cluster.result()
-        again = _trained_again(folder / "epochs.log")
+        again = _trained_again(log) if fault.kind is None else Counter()
         return {
             "fault": fault.what,
             "exit": code,
@@ -243,11 +244,8 @@ def suffer(fault: Fault, folder: Path) -> dict[str, Any]:
 def _prepare(cluster: Drill, values: dict[str, Any]) -> None:
     import yaml
 
-    home = cluster.hosts.folder
-    (home / LAPTOP / "home" / "study.yaml").write_text(yaml.safe_dump(values))
-    for number in range(cluster.hosts.number):
-        with (home / f"h{number}" / "home" / ".bashrc").open("a") as file:
-            file.write(f"export EPOCH_SECONDS={EPOCH_S} EPOCH_LOG={cluster.folder}/epochs.log\n")
+    home = cluster.hosts.folder / LAPTOP / "home"
+    (home / "study.yaml").write_text(yaml.safe_dump(values))
 
 
 def _endings(cluster: Drill) -> dict[str, str]:
@@ -262,7 +260,7 @@ def _endings(cluster: Drill) -> dict[str, str]:
 
 def _trained_again(log: Path) -> Counter[str]:
     """Return trainings to how many of their epochs were trained more than once."""
-    epochs = Counter(log.read_text().splitlines()) if log.exists() else Counter()
+    epochs = Counter(log.read_text().splitlines())
     found: Counter[str] = Counter()
     for line, count in epochs.items():
         found[line.rpartition(" ")[0]] += count - 1

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from search.data import Dataset
 from search.errors import RunDirError
+from search.events import PHASES, Phase
 from search.insight.curves import Verdict, judge_all
 from search.insight.result import (
     count_trials,
@@ -30,7 +31,7 @@ from search.strategy.change import Change
 from search.strategy.trust import Trust, between_rows, between_rungs
 from search.study import DataSection
 from search.task import Default
-from search.trials import PHASES, History, Phase
+from search.trials import History
 
 Status = Literal["complete", "interrupted", "failed"]
 """How a run ended."""

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from search.errors import RunDirError, Unwritable
+from search.events import PHASES, Event, Phase, event_from_json, event_to_json
 from search.files import (
     append_whole,
     drop_torn_line,
@@ -33,7 +34,6 @@ from search.files import (
 )
 from search.mirror import Mirror
 from search.storage import Storage, is_remote
-from search.trials import PHASES, Event, Phase, event_from_json, event_to_json
 
 STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
 PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"

@@ -17,6 +17,7 @@ from search.best import write_best, write_ensemble
 from search.data import DataOptions, Dataset, load_dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
+from search.events import Ending, Evaluation, Trial
 from search.insight.ensemble import Ensemble, Member, RowComparison
 from search.insight.result import Confirmed
 from search.insight.truth import Score
@@ -26,7 +27,7 @@ from search.training.job import Job, Rows
 from search.training.network import build_network
 from search.training.scoring import resolve_metric
 from search.training.sessions import Session, open_session
-from search.trials import Ending, Evaluation, Record, Trial
+from search.trials import Record
 
 SEEDS, WEIGHTS = (0, 1, 2), (0.5, 0.3, 0.2)
 

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from search.artifacts import write_result, write_space, write_tables
+from search.events import Ending, Evaluation, Trial, event_to_json
 from search.execution.clock import RunClock
 from search.execution.driver import PhaseDriver
 from search.insight.result import group_confirmed, prove
@@ -16,7 +17,7 @@ from search.strategy.method import Method
 from search.strategy.phase import PhaseStrategy
 from search.study import resolve_study
 from search.task import Default
-from search.trials import Ending, Evaluation, History, Trial, event_to_json
+from search.trials import History
 
 SPACE = Space(
     [

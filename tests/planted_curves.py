@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from search.trials import Ending, Evaluation, Probes, Record, Trial
+from search.events import Ending, Evaluation, Probes, Trial
+from search.trials import Record
 
 CHANCE = 2.0
 """Loss without looking at the inputs."""

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import EXIT_USAGE, RunDirError
+from search.events import Ending, Evaluation, Event, Trial
 from search.files import finite
 from search.rundir import RunDir
-from search.trials import Ending, Evaluation, Event, Trial
 
 STUDY: dict[str, Any] = {"seed": 1}
 

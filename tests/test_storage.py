@@ -14,11 +14,11 @@ from objects import KEY, S3, SECRET, s3_server
 
 from search import mirror, storage
 from search.errors import RunDirError, Unwritable
+from search.events import Evaluation, Trial
 from search.execution.shelf import STATE, Shelf
 from search.mirror import PIECES, Mirror
 from search.rundir import RunDir
 from search.storage import Storage, is_remote
-from search.trials import Evaluation, Trial
 
 pytest.importorskip("moto", reason="moto isn't installed (the dev extra has it)")
 _NUMBERS = count()

@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.trials import (
-    Ending,
-    Evaluation,
-    Event,
-    History,
-    Record,
-    Trial,
-    event_from_json,
-    event_to_json,
-)
+from search.events import Ending, Evaluation, Event, Trial, event_from_json, event_to_json
+from search.trials import History, Record
 
 POINTS = (5, 10, 20, 30)
 

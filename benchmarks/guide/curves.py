@@ -19,8 +19,9 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from benchmarks.figures import Figures
 from benchmarks.guide.trainings import DATA, PLANTS, Ground, Planted, plant
+from search.events import Ending, Evaluation, Trial
 from search.insight.curves import Name, Scale, judge
-from search.trials import Ending, Evaluation, Record, Trial
+from search.trials import Record
 
 NAMES = get_args(Name)
 PER_CAUSE_AND_DATA = 6

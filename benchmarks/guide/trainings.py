@@ -21,12 +21,13 @@ from torch import nn
 from benchmarks.guide.ground import open_data
 from models import mlp
 from search.data.subsample import subsample
+from search.events import Ending, Trial
 from search.insight.curves import Name, Scale
 from search.space import Config
 from search.task import ModelModule
 from search.training.job import Job, Rows
 from search.training.session import NetworkSession
-from search.trials import Ending, Record, Trial
+from search.trials import Record
 
 DATA = {
     "letter": "class",

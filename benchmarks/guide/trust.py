@@ -28,6 +28,7 @@ from benchmarks.figures import Figures
 from benchmarks.guide.ground import open_data
 from models import mlp
 from search.data.subsample import subsample
+from search.events import Ending, Evaluation, Growth, Trial
 from search.execution.simulator import Happening, Simulator
 from search.space import Config, Space, apply_overrides
 from search.strategy.budget import COARSE_PASSES, Ladder
@@ -40,7 +41,7 @@ from search.task import ModelModule
 from search.training.job import Job, Rows
 from search.training.scoring import chance_loss
 from search.training.session import NetworkSession
-from search.trials import Ending, Evaluation, Growth, History, Record, Trial
+from search.trials import History, Record
 
 DATA = {"letter": "class", "covertype_16pct": "Cover_Type", "fashion_mnist": "label"}
 NUM_CONFIGS = 40

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.search.peer import MAX_REJECTED, Trace, name_of
 from benchmarks.search.tasks import FACTOR, Task
+from search.events import Ending, Evaluation, Trial
 from search.execution.simulator import Happening, Simulator
 from search.space import Config
 from search.strategy.budget import Ladder
@@ -19,7 +20,6 @@ from search.strategy.method import Method
 from search.strategy.phase import TIME_UP
 from search.study import FineSection, Study
 from search.task import Default
-from search.trials import Ending, Evaluation, Trial
 
 GIVEN_BEFORE = "its row was given before"
 

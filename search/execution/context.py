@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data import Dataset
+from search.events import Trial
 from search.speed import SpeedLimit
 from search.storage import Storage
 from search.task import ModelModule, load_model
 from search.training.job import Job
 from search.training.smoke import SmokeRung
-from search.trials import Trial
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,7 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from search.execution.clock import RunClock
-from search.execution.shelf import Shelf
-from search.execution.slot_book import SlotBook
-from search.rundir import RunDir
-from search.strategy.asha import CONTINUE, Decision
-from search.strategy.phase import TIME_UP, PhaseStrategy
-from search.trials import (
+from search.events import (
     Asked,
     Ending,
     Evaluation,
@@ -33,6 +27,12 @@ from search.trials import (
     Trial,
     event_from_json,
 )
+from search.execution.clock import RunClock
+from search.execution.shelf import Shelf
+from search.execution.slot_book import SlotBook
+from search.rundir import RunDir
+from search.strategy.asha import CONTINUE, Decision
+from search.strategy.phase import TIME_UP, PhaseStrategy
 
 MAX_LOSSES = 4
 """So often a trial's process may die before that is called the trial's own failure."""

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from search.events import Ending, Evaluation, Event, Growth, Pause, Promotion, Status, Trial
 from search.strategy.asha import Decision
 from search.strategy.phase import TIME_UP, PhaseStrategy
-from search.trials import Ending, Evaluation, Event, Growth, Pause, Promotion, Status, Trial
 
 
 class World(Protocol):

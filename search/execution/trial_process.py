@@ -21,6 +21,7 @@ import ray
 from search.data import Dataset
 from search.data.batches import Resident
 from search.errors import Unwritable, one_line
+from search.events import Ending, Evaluation, Trial, event_to_json
 from search.execution.context import PhaseContext, import_model, make_job
 from search.execution.shelf import STATE
 from search.execution.watchdog import HUNG, Watchdog, what_hung
@@ -35,7 +36,6 @@ from search.training.sessions import (
 )
 from search.training.smoke import smoke
 from search.training.threads import use_threads
-from search.trials import Ending, Evaluation, Trial, event_to_json
 
 SMOKED = "smoked"
 """The key in a state file: what the smoke rung has cost."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search.events import Ending, Evaluation, Trial
 from search.execution.simulator import World
 from search.space import Space
 from search.speed import Speed
 from search.strategy.encoding import Encoding
-from search.trials import Ending, Evaluation, Record, Trial
+from search.trials import Record
 
 
 @dataclass(frozen=True)

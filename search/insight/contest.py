@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from search.events import Trial
 from search.insight.compare import Comparison, Summary, compare
 from search.insight.result import BASELINE, Confirmed, group_confirmed, in_order
 from search.space import Config
-from search.trials import History, Trial
+from search.trials import History
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from search.events import Evaluation, Trial
 from search.files import finite
 from search.insight.contest import Contestant
 from search.insight.trail import Step
 from search.space import Config
-from search.trials import Evaluation, History, Record, Trial
+from search.trials import History, Record
 
 _PROPOSERS = {
     "default": "a published default: {}",

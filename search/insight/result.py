@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Literal
 
+from search.events import Phase
 from search.insight.compare import Comparison, Summary, compare
-from search.trials import History, Phase, Record
+from search.trials import History, Record
 
 BASELINE = "baseline"
 _PACKAGES = ("ray", "torch", "hyperopt", "pyarrow", "numpy", "scikit-learn")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from search.events import Probes
 from search.insight.curves import Verdict
-from search.trials import Probes, Record
+from search.trials import Record
 
 _S, _I, _F = pa.string(), pa.int64(), pa.float64()
 TRIALS = pa.schema(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from search.trials import Ending, Evaluation, Event, Pause, Promotion, Trial
+from search.events import Ending, Evaluation, Event, Pause, Promotion, Trial
 
 Kind = Literal["kept", "paused", "passed", "called", "looked at", "completed", "stopped", "failed"]
 """``kept``: it went on from a rung at once. ``passed``: it wasn't judged at a rung. ``called``: it

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from search.errors import RunDirError, did_you_mean
+from search.events import PHASES, Event, Phase, Trial
 from search.insight.contest import Contest
 from search.insight.explanation import (
     Answer,
@@ -28,7 +29,7 @@ from search.insight.result import BASELINE
 from search.insight.trail import Judgements, trail
 from search.rundir import COARSE_SPACE, PLAN, PROVENANCE, RESULT, RunDir
 from search.space import Config
-from search.trials import PHASES, Event, History, Phase, Record, Trial
+from search.trials import History, Record
 
 _USUAL = {"classification": "accuracy", "regression": "rmse"}
 _LOWER_IS_BETTER = ("rmse", "mae")

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.events import Evaluation
 from search.insight.contest import Contestant
 from search.insight.explanation import Answer, Curve, Explanation
 from search.insight.trail import Step
 from search.report import text
-from search.trials import Evaluation
 
 _INDENT = 15
 _STATES = {"completed": "green", "stopped": "yellow", "failed": "red", "waiting": "blue"}

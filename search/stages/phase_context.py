@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.data.phase_rows import Rows
+from search.events import Phase
 from search.execution.cluster import TrialResources
 from search.execution.context import PhaseContext
 from search.speed import SpeedLimit
 from search.stages.material import Material
 from search.stages.run_context import RunContext
-from search.trials import Phase
 
 
 def make_phase_context(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from search.artifacts import read_changes, write_space, write_tables, write_trust
 from search.data.phase_rows import Rows
+from search.events import Phase
 from search.execution.context import PhaseContext
 from search.execution.driver import PhaseDriver
 from search.execution.session import RaySession
@@ -25,7 +26,7 @@ from search.strategy.grid import GridPhase
 from search.strategy.phase import PhaseStrategy
 from search.strategy.trust import describe_too_few
 from search.training.smoke import SHARE, SmokeRung
-from search.trials import History, Phase
+from search.trials import History
 
 if TYPE_CHECKING:
     from search.execution.experiment import Experiment

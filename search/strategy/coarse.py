@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
+from search.events import Growth
 from search.space import Space
 from search.strategy.budget import Ladder
 from search.strategy.groups import Group, groups_by_importance, hold_config
@@ -21,7 +22,7 @@ from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.trust import MIN_SPEAKING, Trust, between_rungs
 from search.strategy.watch import Watch
 from search.task import Default
-from search.trials import Growth, History, Record
+from search.trials import History, Record
 
 _BLOCK = 8  # log2 of the number of points drawn at a time
 TRIALS_PER_GROUP = 6

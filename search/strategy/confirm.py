@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from search.events import Trial
 from search.space import Config
 from search.strategy.budget import Ladder
 from search.strategy.phase import PhaseStrategy, trial_seed
 from search.strategy.ranking import rank_by_value, rank_records
 from search.task import Default
-from search.trials import History, Record, Trial
+from search.trials import History, Record
 
 BASELINE = "baseline"
 LAST = 0.25

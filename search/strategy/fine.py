@@ -16,6 +16,7 @@ from functools import cache, partial
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from search.events import Asked, Promotion, Proposals, Trial
 from search.space import Config, Space
 from search.strategy.budget import Ladder
 from search.strategy.change import Change
@@ -26,7 +27,7 @@ from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.searchers import SEARCHERS, Question
 from search.strategy.trust import SURVIVOR, Trust, between_rows
 from search.strategy.watch import Watch
-from search.trials import Asked, History, Promotion, Proposals, Record, Trial
+from search.trials import History, Record
 
 MIN_OBSERVATIONS = 8
 """Fewer don't tell a model more than chance does."""

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from search.errors import StudyError
+from search.events import Phase
 from search.space import Choice, Config, Dimension, Fixed, Integer, Space, Value
 from search.strategy.budget import Ladder
 from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.watch import Watch
 from search.study import Study
-from search.trials import Phase
 
 MAX_DIMENSIONS = 3
 

@@ -12,22 +12,21 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from search.strategy.asha import CONTINUE, Decision
-from search.strategy.budget import Ladder
-from search.trials import (
+from search.events import (
     Asked,
     Ending,
     Evaluation,
     Event,
     Growth,
-    History,
     Pause,
     Phase,
     Promotion,
     Proposals,
-    Record,
     Trial,
 )
+from search.strategy.asha import CONTINUE, Decision
+from search.strategy.budget import Ladder
+from search.trials import History, Record
 
 TIME_UP = "the phase's time is up"
 """Why a trial was stopped that ran when its phase ended."""

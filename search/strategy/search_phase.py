@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
+from search.events import Evaluation, Phase, Promotion, Trial
 from search.space import Config, Space
 from search.speed import SpeedLimit
 from search.strategy.asha import CONTINUE, Decision
@@ -16,7 +17,7 @@ from search.strategy.phase import PhaseStrategy, trial_seed
 from search.strategy.ranking import Observation, observation
 from search.strategy.second_look import Curves, SecondLook
 from search.strategy.watch import Watch
-from search.trials import Evaluation, Phase, Promotion, Record, Trial
+from search.trials import Record
 
 MIN_JUDGED = 5
 """A search phase whose time is up goes on until so many trials have been judged."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.events import Proposals
 from search.space import Config, Space
 from search.strategy import tpe
 from search.strategy.groups import Group, hold_config
 from search.strategy.ranking import Observation, best_config
 from search.strategy.surrogate import Fitted, Surrogate
-from search.trials import Proposals
 
 MIN_AT_RUNG = 20
 """TPE learns from the highest rung that so many trials have reached. Fewer, all of them trials

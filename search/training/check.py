@@ -15,6 +15,7 @@ from search.data import Dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
 from search.errors import ModelError, SieveError, one_line
+from search.events import Evaluation
 from search.space import Config, Space
 from search.task import ModelModule, Spec
 from search.training.check_predictor import KEEPS_NOTHING, REMEDY, look_at_predictor
@@ -22,7 +23,6 @@ from search.training.job import Job, Rows
 from search.training.network import build_network
 from search.training.scoring import resolve_metric
 from search.training.sessions import open_session
-from search.trials import Evaluation
 
 _LOOK_ROWS, _TRAIN_ROWS = 8, 400
 _CONFIGS = 5

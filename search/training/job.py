@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from search.events import Status
 from search.space import Config
 from search.speed import SpeedLimit
 from search.task import Spec
 from search.training.scoring import lower_is_better
-from search.trials import Status
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from search.data.batches import Resident
 from search.errors import ModelError
+from search.events import Evaluation
 from search.files import write_at_once
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
@@ -26,7 +27,6 @@ from search.training.own_data import TrainingBudget, training_data
 from search.training.predictions import Predictions
 from search.training.predictor import OWN, own_saved
 from search.training.stopping import StoppingRules
-from search.trials import Evaluation
 
 _NEEDED = ("samples_seen", "train_loss", "validation_loss", "train_metric", "validation_metric")
 

@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from search.trials import Probes
+from search.events import Probes
 
 
 class Probe:

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from search.data.batches import EpochOrder, Position, Resident, batches
+from search.events import Evaluation
 from search.files import write_at_once
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
@@ -34,7 +35,6 @@ from search.training.pruning import Pruner, to_format
 from search.training.schedules import Schedule
 from search.training.scoring import loss_function, score
 from search.training.stopping import Pace, StoppingRules
-from search.trials import Evaluation
 
 INITIAL_ROWS = 256
 _CHECK_EVERY = 16  # steps between looks at the running loss: a look costs a wait for the GPU

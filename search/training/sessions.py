@@ -11,13 +11,13 @@ from typing import Any, Protocol
 import torch
 
 from search.data.batches import Resident
+from search.events import Evaluation
 from search.files import write_at_once
 from search.task import ModelModule
 from search.training.job import Job, Outcome, Rows, Vitals
 from search.training.own_loop import OwnLoopSession
 from search.training.predictions import Predictions
 from search.training.session import NetworkSession
-from search.trials import Evaluation
 
 
 class DamagedState(Exception):  # noqa: N818 - no error: the trial begins again

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from search.events import Evaluation
 from search.speed import SpeedLimit
-from search.trials import Evaluation
 
 DIVERGED = 4.0
 """Times the loss before the first step: a training above that has diverged."""

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,21 @@ UP_S, RUN_S = 150.0, 300.0
 class Drill:
     """A head without trials and workers with a CPU each.
 
+    Args:
+        folder: For everything.
+        num_workers: Beside the head.
+        environment: Of Ray on every machine, and so of the trials.
+
     Attributes:
         hosts: The machines.
         run: The run's folder, which all of them see.
     """
 
-    def __init__(self, folder: Path, num_workers: int) -> None:
+    def __init__(
+        self, folder: Path, num_workers: int, environment: Mapping[str, object] | None = None
+    ) -> None:
         self.folder = folder
+        self._environment = environment or {}
         self.hosts = Hosts(folder / "hosts", 1 + num_workers)
         self.run = folder / "shared" / "run"
         self.log = folder / "submit.log"
@@ -81,9 +89,10 @@ class Drill:
             for command in values["setup_commands"]
         ]
         quick = "--object-store-memory=100000000 "
+        given = " ".join(f"{name}={value}" for name, value in self._environment.items())
         for key, cpus in (("head_start_ray_commands", 0), ("worker_start_ray_commands", 1)):
             values[key] = [
-                each.replace("ray start ", f"{SOON} ray start --num-cpus={cpus} {quick}")
+                each.replace("ray start ", f"{given} {SOON} ray start --num-cpus={cpus} {quick}")
                 for each in values[key]
             ]
         return values
@@ -153,9 +162,11 @@ COUNT = (
 
 
 @contextmanager
-def drill(folder: Path, num_workers: int = 2) -> Iterator[Drill]:
+def drill(
+    folder: Path, num_workers: int = 2, environment: Mapping[str, object] | None = None
+) -> Iterator[Drill]:
     """Start such a cluster, and end it."""
-    made = Drill(folder, num_workers)
+    made = Drill(folder, num_workers, environment)
     try:
         made.up()
         yield made

@@ -1,8 +1,8 @@
 """A world in which the loss falls with training towards the distance from .3."""
 
+from search.events import Ending, Evaluation, Trial
 from search.space import Float, Space
 from search.task import Default
-from search.trials import Ending, Evaluation, Trial
 
 SPACE = Space([Float(name="rate", low=0.0, high=1.0), Float(name="other", low=0.0, high=1.0)])
 DEFAULTS = [Default({"rate": 0.6, "other": 0.5}, "a paper")]

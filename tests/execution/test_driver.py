@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import StudyError
+from search.events import Asked, Ending, Evaluation, Growth, Proposals, Trial, event_to_json
 from search.execution.clock import RunClock
 from search.execution.driver import MAX_LOSSES, PhaseDriver
 from search.execution.shelf import STATE, Shelf, check_room
@@ -20,16 +21,7 @@ from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import FinePhase
 from search.strategy.phase import PhaseStrategy
 from search.task import Default
-from search.trials import (
-    Asked,
-    Ending,
-    Evaluation,
-    Growth,
-    History,
-    Proposals,
-    Trial,
-    event_to_json,
-)
+from search.trials import History
 
 SPACE = Space([Float(name="rate", low=0.1, high=1.0)])
 LADDER = Ladder((10, 30, 90, 270), 3)

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 from simulated_bowl import DEFAULTS, SPACE, Bowl
 
+from search.events import Ending, Evaluation, Trial
 from search.execution.forecast import foresee
 from search.execution.worlds import Faulty, GuessedWorld
 from search.speed import Speed
 from search.strategy.budget import Plan, make_plan
 from search.strategy.method import Method
 from search.study import Study
-from search.trials import Ending, Evaluation, Trial
 
 SPEED = Speed(samples_per_second=1000.0, eval_seconds=0.01)
 

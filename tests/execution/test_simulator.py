@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 
+from search.events import Ending, Evaluation, Pause, Promotion, Trial
 from search.execution.simulator import Happening, Simulator
 from search.space import Float, Space
 from search.strategy.budget import Ladder
 from search.strategy.coarse import CoarsePhase
-from search.trials import Ending, Evaluation, Pause, Promotion, Trial
 
 SPACE = Space([Float(name="rate", low=0.0, high=1.0)])
 LADDER = Ladder((10, 30, 90, 270), 3, spacing=270)

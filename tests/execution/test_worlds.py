@@ -4,12 +4,13 @@ import math
 
 import pytest
 
+from search.events import Ending, Evaluation, Trial
 from search.execution.simulator import Simulator
 from search.execution.worlds import Faulty, RecordedWorld
 from search.space import Float, Space
 from search.strategy.budget import Ladder
 from search.strategy.coarse import CoarsePhase
-from search.trials import Ending, Evaluation, History, Trial
+from search.trials import History
 
 SPACE = Space([Float(name="rate", low=0.0, high=1.0)])
 LADDER = Ladder((10, 30, 90, 270), 3, spacing=270)

@@ -1,6 +1,7 @@
 """Confirm phases by their values."""
 
-from search.trials import Ending, Evaluation, History, Trial
+from search.events import Ending, Evaluation, Trial
+from search.trials import History
 
 Accuracies = list[tuple[float, float]]
 SOURCES = {"f1": "finalist:f1", "f2": "finalist:f2", "baseline": "baseline:a paper"}

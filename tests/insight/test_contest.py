@@ -3,8 +3,8 @@ import math
 import pytest
 from proofs import Accuracies, confirmed
 
+from search.events import Ending, Trial
 from search.insight.contest import Contest
-from search.trials import Ending, Trial
 
 LOW: Accuracies = [(0.80, 0.85), (0.81, 0.87), (0.79, 0.86)]
 MIDDLE: Accuracies = [(0.90, 0.91), (0.91, 0.92), (0.92, 0.93)]

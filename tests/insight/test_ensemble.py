@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.events import Ending, Evaluation, Trial
 from search.insight import resample
 from search.insight.ensemble import Ensemble, choose_ensemble
 from search.insight.result import Confirmed
 from search.insight.selection import MIN_GAIN, NoEnsemble, greedy_weights
 from search.insight.truth import Truth
 from search.training.predictions import Predictions, answers_of, decided
-from search.trials import Ending, Evaluation, Record, Trial
+from search.trials import Record
 
 NUM_ROWS, NUM_CLASSES, TEST = 600, 4, np.arange(400, 600)
 VALIDATION = (np.arange(0, 200), np.arange(200, 400))

@@ -11,12 +11,13 @@ from search.data import DataOptions, Dataset, prepare_dataset
 from search.data.features import Features
 from search.data.phase_rows import RowPlan
 from search.data.source import read_table
+from search.events import Ending, Evaluation, Phase, Trial
 from search.insight.compare import compare
 from search.insight.evidence import Evidence
 from search.insight.result import Confirmed, Proof
 from search.rundir import RunDir
 from search.training.predictions import PREDICTIONS, Predictions, save_predictions
-from search.trials import Ending, Evaluation, Phase, Record, Trial
+from search.trials import Record
 
 NUM_ROWS = 2_000
 

@@ -1,9 +1,10 @@
 import pytest
 from proofs import confirmed
 
+from search.events import Ending, Trial
 from search.insight.failures import explain_nothing_converged
 from search.insight.result import count_trials, group_confirmed, in_order, phase_cost, prove
-from search.trials import Ending, History, Trial
+from search.trials import History
 
 
 def test_the_winner_is_chosen_on_validation_and_compared_on_test() -> None:

@@ -1,5 +1,5 @@
+from search.events import Ending, Evaluation, Event, Pause, Promotion, Trial
 from search.insight.trail import Judgements, trail
-from search.trials import Ending, Evaluation, Event, Pause, Promotion, Trial
 
 TRIAL = Trial("c0001", "coarse", "sobol", {"rate": 0.1}, 0, 90, (5, 10, 30, 90))
 OTHER = Trial("c0002", "coarse", "sobol", {"rate": 0.2}, 1, 90, (5, 10, 30, 90))

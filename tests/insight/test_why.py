@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from search.errors import RunDirError
+from search.events import PHASES, Promotion, Trial, event_to_json
 from search.insight.explanation import differences, proposer, raised
 from search.insight.why import explain
 from search.rundir import RunDir
-from search.trials import PHASES, History, Promotion, Trial, event_to_json
+from search.trials import History
 
 TRACEBACK = """Traceback (most recent call last):
   File "search/session.py", line 91, in _open

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from search.events import PHASES
 from search.insight.why import explain
 from search.report import print_why
 from search.rundir import RunDir
-from search.trials import PHASES, History
+from search.trials import History
 
 
 @pytest.fixture

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from search.artifacts import read_defaults, read_space
+from search.events import Ending, Evaluation, Event, Phase, Trial, event_to_json
 from search.execution.simulator import Simulator
 from search.rundir import PLAN, RunDir
 from search.strategy.budget import Plan
 from search.strategy.method import Method
 from search.strategy.phase import PhaseStrategy
 from search.study import resolve_study
-from search.trials import Ending, Evaluation, Event, History, Phase, Trial, event_to_json
+from search.trials import History
 
 CLOCK = {"train_seconds", "eval_seconds", "start_seconds", "started_at", "ended_at", "vitals"}
 VITALS = {"num_parameters", "sparsity"}

@@ -13,9 +13,9 @@ from replay import replay
 
 from search.data import DataOptions, load_dataset
 from search.data.source import read_table
+from search.events import Phase
 from search.prediction import predict
 from search.rundir import RunDir
-from search.trials import Phase
 
 pytestmark = pytest.mark.ray
 EPOCH_S, REPORT_S = 0.1, 0.5

@@ -7,12 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from search.space import Choice, Config, Float, Integer, Space
-from search.strategy.asha import Decision
-from search.strategy.budget import Ladder
-from search.strategy.phase import PhaseStrategy
-from search.task import Default
-from search.trials import (
+from search.events import (
     Ending,
     Evaluation,
     Event,
@@ -22,6 +17,11 @@ from search.trials import (
     event_from_json,
     event_to_json,
 )
+from search.space import Choice, Config, Float, Integer, Space
+from search.strategy.asha import Decision
+from search.strategy.budget import Ladder
+from search.strategy.phase import PhaseStrategy
+from search.task import Default
 
 LADDER = Ladder((4, 12, 36, 108), factor=3)
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import StudyError
+from search.events import Evaluation, Pause, Trial
 from search.strategy.asha import Asha
 from search.strategy.brackets import Brackets
 from search.strategy.coarse import CoarsePhase
 from search.study import resolve_study
-from search.trials import Evaluation, Pause, Trial
 from tests.strategy.simulation import LADDER, SPACE, Simulation
 
 RUNGS = (1, 3, 9, 27)

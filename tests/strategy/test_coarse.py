@@ -6,12 +6,12 @@ import pytest
 from scipy.stats import qmc
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, curve
 
+from search.events import Trial
 from search.space import Fixed, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase, SobolPoints
 from search.strategy.ranking import best_config
 from search.strategy.search_phase import Proposal
 from search.strategy.watch import Watch
-from search.trials import Trial
 
 
 def phase(space: Space = SPACE, *, seed: int = 0, num_trials: int | None = 40) -> CoarsePhase:

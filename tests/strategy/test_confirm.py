@@ -3,6 +3,7 @@ import math
 import pytest
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, evaluation
 
+from search.events import Ending, Phase, Trial
 from search.space import Config
 from search.strategy.coarse import CoarsePhase
 from search.strategy.confirm import (
@@ -12,7 +13,7 @@ from search.strategy.confirm import (
     choose_candidates,
 )
 from search.strategy.fine import FinePhase, first_proposals
-from search.trials import Ending, History, Phase, Trial
+from search.trials import History
 
 
 def config(rate: float) -> Config:

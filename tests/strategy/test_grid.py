@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from simulation import DEFAULTS, LADDER, SPACE, Simulation
 
 from search.errors import StudyError
+from search.events import Promotion
 from search.space import Choice, Dimension, Fixed, Float, Integer, Space, apply_overrides
 from search.strategy.coarse import default_proposals
 from search.strategy.fine import NUM_FIRST
 from search.strategy.grid import GridPhase, check_grids, grid_configs, grid_values
 from search.strategy.method import Method
 from search.study import Study, resolve_study
-from search.trials import Promotion
 
 SMALL = apply_overrides(
     SPACE,

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from simulation import LADDER, SPACE, Simulation, Step, curve, through_json
 
+from search.events import Growth, Promotion, Proposals, Trial
 from search.space import apply_overrides
 from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import NUM_FIRST, FinePhase, first_proposals
 from search.strategy.trust import MIN_SPEAKING
-from search.trials import Growth, History, Promotion, Proposals, Trial
+from search.trials import History
 
 SIZES = (1_000, 4_000, 6_000)
 Loss = Callable[[Trial, int], float]

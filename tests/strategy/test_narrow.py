@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, evaluation
 
+from search.events import Ending, Trial
 from search.files import finite
 from search.space import Choice, Config, Fixed, Float, Integer, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase
@@ -20,7 +21,7 @@ from search.strategy.narrow import (
     gather_evidence,
     narrow,
 )
-from search.trials import Ending, Record, Trial
+from search.trials import Record
 
 SHORT, LONG = 1 / 27, 1 / 3
 """What coarse's longest trial is of a full run."""

@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from search.errors import SpaceError, StudyError
+from search.events import Ending, Evaluation, Trial
 from search.execution.simulator import Simulator
 from search.space import Choice, Config, Float, Integer, Space
 from search.strategy.budget import Ladder
 from search.strategy.fine import FinePhase
 from search.strategy.method import Method
 from search.study import FineSection, Study, resolve_study
-from search.trials import Ending, Evaluation, History, Trial
+from search.trials import History
 
 LADDER = Ladder((10, 30, 90, 270), 3, spacing=270)
 Objective = Callable[[Config], float]

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, Step, evaluation, through_json
 
+from search.events import Ending, Evaluation, Pause, Promotion, Trial
 from search.space import apply_overrides
 from search.strategy.coarse import CoarsePhase
 from search.strategy.confirm import ConfirmPhase, choose_candidates
@@ -10,7 +11,7 @@ from search.strategy.fine import FinePhase, first_proposals
 from search.strategy.grid import GridPhase
 from search.strategy.phase import PhaseStrategy, trial_seed
 from search.strategy.ranking import rank_records
-from search.trials import Ending, Evaluation, History, Pause, Promotion, Trial
+from search.trials import History
 
 
 def coarse_phase() -> CoarsePhase:

@@ -3,10 +3,11 @@ import math
 import pytest
 from simulation import DEFAULTS, LADDER, evaluation
 
+from search.events import Ending, Trial
 from search.strategy.budget import Plan
 from search.strategy.confirm import BASELINE, Candidate, choose_candidates
 from search.strategy.proof import SAFE, ProofPlan
-from search.trials import Ending, History, Trial
+from search.trials import History
 
 FULL = LADDER.full
 UNKNOWN = Candidate(BASELINE, {}, BASELINE, "", None)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from simulation import LADDER, SPACE, evaluation, final_loss
 
+from search.events import Ending, Trial
 from search.strategy.ranking import Observation, observations_of
 from search.strategy.searchers import MIN_AT_RUNG, SEARCHERS, Question, comparable
-from search.trials import Ending, History, Trial
+from search.trials import History
 
 RUNGS = LADDER.coarse
 ALL = len(LADDER.evaluation_points(RUNGS[-1]))

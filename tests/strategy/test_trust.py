@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import evaluation
 
+from search.events import Ending, Trial
 from search.strategy.phase import TIME_UP
 from search.strategy.trust import (
     MIN_TRIALS,
@@ -16,7 +17,7 @@ from search.strategy.trust import (
     between_rungs,
     correlate,
 )
-from search.trials import Ending, History, Record, Trial
+from search.trials import History, Record
 
 POINTS = (2, 4, 8, 12, 24, 36)
 RUNGS = (4, 12, 36)

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from trainings import MLP, make_job, small_config, table, trained
 
+from search.events import Probes
 from search.task import ModelModule
 from search.training.probes import Probe
-from search.trials import Probes
 
 
 def step(network: nn.Module, rate: float = 0.1) -> Probes:

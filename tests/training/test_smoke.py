@@ -5,10 +5,11 @@ import pytest
 from trainings import MLP, Small, make_job, numbers, small_config, table, trained
 
 from search.data.phase_rows import RowPlan
+from search.events import Ending, Trial
 from search.task import ModelModule, load_model
 from search.training.job import Vitals
 from search.training.smoke import SMOKED_OUT, SmokeRung, smoke
-from search.trials import Ending, Record, Trial
+from search.trials import Record
 
 SAMPLES = 64
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.events import Evaluation
 from search.training.stopping import DIVERGED, PATIENCE, StoppingRules
-from search.trials import Evaluation
 
 BUDGET = 900
 
