@@ -29,8 +29,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "cluster")]
 from drill import RUN_S, VENV, Drill, drill, wait_until  # noqa: E402
 from hosts import LAPTOP, why_not  # noqa: E402
 
-EPOCH_S = 0.2
-INTERVAL_S = 1.0
+EPOCH_S = 1.0
+INTERVAL_S = 3.0
 MODELS = ROOT / "tests" / "run"
 NUM_KILLS = 20
 NUM_TRIALS = {"coarse": 12, "fine": 4, "confirm": 4}
