@@ -93,7 +93,8 @@ class ResourcesSection(_Section):
 
     Attributes:
         cpus_per_trial: CPUs, and torch threads.
-        gpus_per_trial: GPUs or a fraction; None: one share of a GPU where there are GPUs.
+        gpus_per_trial: GPUs or a fraction; None: where there are GPUs one, or as large a share
+            of one as the preflight finds that trials need.
         max_concurrent: Trials at a time; None: as many as fit.
     """
 

@@ -76,18 +76,46 @@ class Capacity:
     """
 
     def __init__(self, section: ResourcesSection, startable: Sequence[Kind] | None) -> None:
-        machines, more = _machines(), list(startable or ())
+        self._section, self._startable = section, startable
         given = section.gpus_per_trial
-        has_gpu = any(kind.resources.get("GPU", 0) >= 1 for kind in (*machines, *more))
+        machines = _machines()
+        kinds = [*machines, *(startable or ())]
+        has_gpu = any(kind.resources.get("GPU", 0) >= 1 for kind in kinds)
         self.num_cpus = section.cpus_per_trial
-        self.num_gpus = given if given is not None else 1.0 if has_gpu else 0.0
         self._limit = section.max_concurrent or math.inf
-        self._wanted = min(self._limit, count_slots(more, self.num_cpus, self.num_gpus), MOST)
-        from_none = startable == [] and all(kind.resources.get("CPU", 0) < 1 for kind in machines)
-        if from_none and section.max_concurrent is not None:
-            self._wanted = section.max_concurrent
-        self._demand = _Demand({"CPU": self.num_cpus, "GPU": self.num_gpus})
+        self._settle(given if given is not None else 1.0 if has_gpu else 0.0, machines)
+
+    def _settle(self, num_gpus: float, machines: Sequence[Kind]) -> None:
+        """Give each trial so much of a GPU, and see how many trials machines may be started for."""
+        self.num_gpus = num_gpus
+        self._demand = _Demand({"CPU": self.num_cpus, "GPU": num_gpus})
+        self._wanted = min(self._limit, self._slots_of(self._startable or ()), MOST)
+        starts_none = all(kind.resources.get("CPU", 0) < 1 for kind in machines)
+        if self._startable == [] and starts_none and self._section.max_concurrent is not None:
+            self._wanted = self._section.max_concurrent
         self._known, self._looked_at = 0, -math.inf
+
+    def _slots_of(self, kinds: Iterable[Kind]) -> float:
+        return count_slots(kinds, self.num_cpus, self.num_gpus)
+
+    def share_gpus(self, number: int) -> int:
+        """Let trials share a GPU, where the study leaves it open and there are the CPUs for it.
+
+        Args:
+            number: Trials that a GPU has the memory for.
+
+        Returns:
+            How many share one now.
+        """
+        if self._section.gpus_per_trial is not None or not self.num_gpus:
+            return 1
+        machines = _machines()
+        kinds = [*machines, *(self._startable or ())]
+        room = [count_slots(kinds, self.num_cpus, 1.0 / each) for each in range(1, number + 1)]
+        shared = room.index(max(room)) + 1
+        self.close()
+        self._settle(1.0 / shared, machines)
+        return shared
 
     def now(self) -> int:
         """Return how many trials may run now; asks for the machines that are wanted still."""
@@ -98,7 +126,7 @@ class Capacity:
         return self._known
 
     def _count(self) -> int:
-        return int(min(count_slots(_machines(), self.num_cpus, self.num_gpus), self._limit))
+        return int(min(self._slots_of(_machines()), self._limit))
 
     def wait(self, tell: Callable[[str], None], go_on: Callable[[], None]) -> int:
         """Wait for the machines that the cluster starts, and return how many trials may run then.

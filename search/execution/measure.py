@@ -12,6 +12,7 @@ from search.data.batches import Resident
 from search.execution.cluster import TrialResources
 from search.execution.context import PhaseContext, import_model
 from search.findings import Finding
+from search.space import Space
 from search.speed import Speed
 from search.training.job import Rows, device_for
 from search.training.preflight import Bench, preflight
@@ -42,7 +43,7 @@ def measure_cluster_speed(dataset: Any, context: PhaseContext, resources: TrialR
 
 
 def preflight_on_cluster(
-    dataset: Any, context: PhaseContext, resources: TrialResources, seconds: float
+    dataset: Any, context: PhaseContext, space: Space, resources: TrialResources, seconds: float
 ) -> list[Finding]:
     """Look at the model with what a trial gets.
 
@@ -51,11 +52,13 @@ def preflight_on_cluster(
     Args:
         dataset: Reference to the data set in the object store.
         context: The coarse phase's; its rungs don't matter yet.
+        space: What is searched.
         resources: What a trial gets.
         seconds: What it may take.
     """
     one_slot = {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "max_retries": 2}
-    looking = ray.remote(_look).options(**one_slot).remote(dataset, ray.put(context), seconds)
+    look = ray.remote(_look).options(**one_slot)
+    looking = look.remote(dataset, ray.put(context), space, seconds)
     for _ in range(resources.slots - 1):
         ray.remote(_get_ready).options(**one_slot).remote()
     found: list[Finding] = ray.get(looking)
@@ -66,13 +69,13 @@ def _get_ready() -> None:
     """Import what this module imports, which takes a new process some seconds."""
 
 
-def _look(dataset: Dataset, context: PhaseContext, seconds: float) -> list[Finding]:
+def _look(dataset: Dataset, context: PhaseContext, space: Space, seconds: float) -> list[Finding]:
     use_threads(context.num_cpus)
     model = import_model(context)
     data = Resident(dataset, device_for(context.num_gpus))
     config = model.defaults(dataset.spec)[0].config
-    bench = Bench(model, config, dataset.spec, data, Rows.of(context.rows[0]), seconds)
-    return preflight(bench)
+    rows = Rows.of(context.rows[0])
+    return preflight(Bench(model, config, dataset.spec, data, rows, seconds, space=space))
 
 
 def _measure(dataset: Dataset, context: PhaseContext) -> Speed:

@@ -14,6 +14,7 @@ from search.execution.context import PhaseContext
 from search.execution.slot_book import SlotBook
 from search.findings import Finding
 from search.insight.nodes import check_nodes
+from search.space import Space
 from search.speed import Speed
 from search.study import Study
 
@@ -75,6 +76,18 @@ class RaySession:
         self._stack.callback(capacity.close)
         return capacity
 
+    def share_gpus(self, number: int) -> int:
+        """Let trials share a GPU; return how many do.
+
+        Args:
+            number: Trials that a GPU has the memory for.
+        """
+        assert self.resources
+        shared = self._capacity.share_gpus(number)
+        if shared > 1:
+            del self.resources
+        return shared
+
     def slots(self) -> int:
         """Return how many trials may run now: machines come and go."""
         return self._capacity.now()
@@ -107,11 +120,11 @@ class RaySession:
 
         return measure_cluster_speed(self._dataset, context, self.resources)
 
-    def preflight(self, context: PhaseContext, seconds: float) -> list[Finding]:
+    def preflight(self, context: PhaseContext, space: Space, seconds: float) -> list[Finding]:
         """Look at the model where a trial would train."""
         from search.execution.measure import preflight_on_cluster
 
-        return preflight_on_cluster(self._dataset, context, self.resources, seconds)
+        return preflight_on_cluster(self._dataset, context, space, self.resources, seconds)
 
     def experiment(self, contexts: Mapping[str, PhaseContext], log: str) -> Experiment:
         """Return an experiment, which ends with this session.

@@ -18,7 +18,7 @@ from search.stages.material import Material
 from search.stages.phase_context import make_phase_context
 from search.stages.run_context import RunContext
 from search.strategy.budget import Plan, make_plan
-from search.strategy.measured import fitting
+from search.strategy.measured import fitting, num_on_a_gpu
 from search.training.preflight import preflight_seconds
 from search.training.scoring import chance_loss
 
@@ -64,24 +64,34 @@ class Start:
 
     def preflight(self) -> None:
         """Look for what is wrong with the model, and measure what training costs here."""
-        run = self._run
+        run, material = self._run, self._material
         if run.dir.exists(PLAN):
+            self._share_gpus(self._found())
             return
         budget = run.study.time_budget
         findings: list[Finding] = []
         if run.study.checks.preflight:
-            findings = self.ray.preflight(self._context(), preflight_seconds(budget))
+            seconds = preflight_seconds(budget)
+            findings = self.ray.preflight(self._context(), material.space, seconds)
+        self._share_gpus(findings)
         speed = self.measure_speed() if budget is not None else None
         measured = None if speed is None else speed.to_json()
         found = [finding.to_json() for finding in findings]
         run.dir.write_json(PREFLIGHT, {"speed": measured, "findings": found})
         run.heed("preflight", findings, PREFLIGHT)
 
+    def _found(self) -> list[Finding]:
+        return [Finding.from_json(each) for each in self._run.dir.read_json(PREFLIGHT)["findings"]]
+
+    def _share_gpus(self, findings: list[Finding]) -> None:
+        shared = self.ray.share_gpus(num_on_a_gpu(findings))
+        if shared > 1:
+            self._run.say("preflight", "gpus", f"{shared} trials share a GPU")
+
     def heed_memory(self) -> Material:
         """Leave out of the space what the preflight has seen no room for."""
         run, material = self._run, self._material
-        found = [Finding.from_json(each) for each in run.dir.read_json(PREFLIGHT)["findings"]]
-        space, changes = fitting(material.space, found)
+        space, changes = fitting(material.space, self._found())
         if changes and not run.dir.exists(PLAN):
             write_space(run.dir, 0, space, changes, material.defaults)
             run.say_changes(changes)

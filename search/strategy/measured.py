@@ -9,7 +9,19 @@ from search.findings import Finding
 from search.space import Choice, Space
 from search.strategy.change import Change
 
-BATCH_SIZE = "batch_size"
+BATCH_SIZE, GPU_MEMORY = "batch_size", "gpu_memory"
+MOST_ON_A_GPU = 4
+"""More trials on a GPU take turns rather than go side by side."""
+
+
+def num_on_a_gpu(findings: Sequence[Finding]) -> int:
+    """Return how many trials may share a GPU: what has been measured of their memory allows.
+
+    Args:
+        findings: The preflight's.
+    """
+    shares = [f.value for f in findings if f.check == GPU_MEMORY and f.value]
+    return max(1, min(MOST_ON_A_GPU, *(int(1.0 / share) for share in shares))) if shares else 1
 
 
 def fitting(space: Space, findings: Sequence[Finding]) -> tuple[Space, list[Change]]:

@@ -132,5 +132,12 @@ NOT_ENDED = Outcome("failed", "not trained to its end")
 
 
 def device_for(num_gpus: float) -> torch.device:
-    """Return the device of a trial that was given this many GPUs."""
-    return torch.device("cuda" if num_gpus > 0 and torch.cuda.is_available() else "cpu")
+    """Return the device of a trial that was given this many GPUs.
+
+    Of a GPU that it shares the process takes no more memory than its share.
+    """
+    if num_gpus <= 0 or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if num_gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(num_gpus)
+    return torch.device("cuda")

@@ -94,6 +94,26 @@ def test_what_fits_on_no_machine_is_refused_at_once(monkeypatch: pytest.MonkeyPa
         Capacity(ResourcesSection(gpus_per_trial=1), []).wait(lambda _: None, lambda: None)
 
 
+def test_small_trials_share_a_gpu_as_far_as_there_are_cpus_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Machines(monkeypatch, [HEAD, Kind({"CPU": 8, "GPU": 2})])
+    made = Capacity(ResourcesSection(cpus_per_trial=2), None)
+    assert (made.now(), made.num_gpus) == (2, 1.0)
+    assert made.share_gpus(4) == 2, "8 CPUs are enough for four trials"
+    assert (made.now(), made.num_gpus) == (4, 0.5)
+    given = Capacity(ResourcesSection(gpus_per_trial=1), None)
+    assert given.share_gpus(4) == 1
+    assert (given.now(), given.num_gpus) == (2, 1.0)
+
+
+def test_without_gpus_there_is_nothing_to_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    Machines(monkeypatch, [WORKER])
+    made = Capacity(ResourcesSection(), None)
+    assert made.share_gpus(4) == 1
+    assert (made.now(), made.num_gpus) == (4, 0.0)
+
+
 def test_a_wait_that_is_too_long_or_broken_off_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     Machines(monkeypatch, [HEAD])
     made = Capacity(ResourcesSection(max_concurrent=2), [])

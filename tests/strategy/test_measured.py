@@ -4,7 +4,7 @@ import pytest
 
 from search.findings import Finding, warn
 from search.space import Choice, Fixed, Space
-from search.strategy.measured import fitting
+from search.strategy.measured import fitting, num_on_a_gpu
 
 BATCH = Choice(name="batch_size", values=(32, 64, 128, 256), ordered=True)
 SPACE = Space([BATCH, Choice(name="optimizer", values=("sgd", "adam"))])
@@ -32,3 +32,13 @@ def test_what_fits_stays_and_something_always_does(limit: float | None) -> None:
 def test_a_batch_size_that_the_study_gives_stays() -> None:
     given = Space([Fixed(name="batch_size", value=256)])
     assert fitting(given, measured(64.0)) == (given, [])
+
+
+@pytest.mark.parametrize(("share", "number"), [(1.0, 1), (0.6, 1), (0.5, 2), (0.3, 3), (0.01, 4)])
+def test_as_many_share_a_gpu_as_it_has_the_memory_for(share: float, number: int) -> None:
+    found = Finding("gpu_memory", "PASS", "a trial takes up to", value=share)
+    assert num_on_a_gpu([*measured(None), found]) == number
+
+
+def test_where_nothing_was_measured_a_trial_has_a_gpu_of_its_own() -> None:
+    assert num_on_a_gpu([*measured(64.0), Finding("gpu_memory", "PASS", "no GPU here")]) == 1

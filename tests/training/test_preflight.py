@@ -14,7 +14,7 @@ from search.errors import ModelError
 from search.findings import Finding
 from search.task import ModelModule, load_model
 from search.training.job import Rows
-from search.training.preflight import CHECKS, Bench, preflight, ranges
+from search.training.preflight import CHECKS, Bench, memory, preflight, ranges
 from search.training.preflight.ranges import learning_rate_range
 
 
@@ -155,3 +155,18 @@ def test_a_batch_that_does_not_fit_is_told_with_its_size(
     speeds, too_large = ranges.check_batch_size(bench(module_of(Net), wine))
     assert speeds.status == "PASS"
     assert (too_large.status, too_large.value) == ("WARN", 64.0)
+
+
+def test_without_a_gpu_there_is_nothing_to_share(wine: Small) -> None:
+    assert memory.check_gpu_memory(bench(module_of(Net), wine)) == []
+
+
+def test_a_trial_s_share_of_a_gpu_has_room_to_spare_and_room_for_cuda_itself() -> None:
+    assert memory.share_needed(10e9, 80e9) == pytest.approx((12.5e9 + 0.6e9) / 80e9)
+    assert memory.share_needed(79e9, 80e9) == 1.0
+
+
+def test_memory_is_measured_of_configurations_from_all_over_the_space(wine: Small) -> None:
+    tried = list(memory._configs(bench(MLP, wine, MLP.defaults(wine.spec)[0].config)))
+    assert len(tried) == 1 + memory.NUM_CONFIGS
+    assert max(each["num_units"] for each in tried) == MLP.space(wine.spec)["num_units"].high

@@ -16,6 +16,7 @@ from search.task import ModelModule
 from search.training.job import Rows
 from search.training.preflight.bench import Bench
 from search.training.preflight.looks import LOOKS
+from search.training.preflight.memory import check_gpu_memory
 from search.training.preflight.own import check_predictions
 from search.training.preflight.ranges import check_batch_size, check_learning_rate
 from search.training.preflight.trials import TRIALS
@@ -26,6 +27,7 @@ __all__ = ["CHECKS", "Bench", "preflight", "preflight_on", "preflight_seconds"]
 _RANGES: dict[str, tuple[Callable[[Bench], list[Finding]], str]] = {
     "learning_rate": (check_learning_rate, ""),
     "batch_size": (check_batch_size, "too few rows to compare batch sizes"),
+    "gpu_memory": (check_gpu_memory, "no GPU here"),
 }
 _CHECKS = {**LOOKS, **TRIALS, **_RANGES}
 CHECKS = tuple(_CHECKS)

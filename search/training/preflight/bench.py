@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from search.data.batches import EpochOrder, Position, Resident, batches
-from search.space import Config
+from search.space import Config, Space
 from search.task import ModelModule, Spec
 from search.training.job import Rows
 from search.training.network import build_network
@@ -36,6 +36,7 @@ class Bench:
         data: Resident tensors.
         rows: The parts of a search phase.
         seconds: What all checks together may take.
+        space: What is searched; None: what the module searches by itself.
     """
 
     model: ModelModule
@@ -45,6 +46,7 @@ class Bench:
     rows: Rows
     seconds: float
     began: float = field(default_factory=time.perf_counter)
+    space: Space | None = None
 
     def __post_init__(self) -> None:
         self.rows = self.rows.to(self.data.device)
