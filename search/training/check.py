@@ -111,45 +111,80 @@ def check_model(
     Returns:
         One finding each for space, defaults, shapes, determinism, resume and predictions.
     """
-
-    def shapes() -> str:
-        for config in _configs(model, spec):
-            look_at_network(model, config, spec, data, rows)
-        return f"outputs (rows, {spec.num_outputs}) for {_CONFIGS} random configurations"
-
-    def train(config: Config, *, cut: int | None = None) -> list[Evaluation]:
-        return _train(_job(config, spec, metric), model, data, rows, cut)
-
-    def determinism() -> str:
-        for default in model.defaults(spec):
-            _same(train(default.config), train(default.config), "a second run with the same seed")
-        return "the same seed gives the same losses"
-
-    def resume() -> str:
-        configs = [default.config for default in model.defaults(spec)] + _configs(model, spec)
-        for config in configs:
-            whole = train(config)
-            for cut in range(1, len(whole)):
-                _same(whole, train(config, cut=cut), f"a run interrupted after evaluation {cut}")
-        return "interrupted and resumed gives the same losses, bit for bit"
-
-    def predictions() -> str:
-        if not model.can_predict:
-            raise _Lacks(f"{KEEPS_NOTHING}; {REMEDY}")
-        for number, default in enumerate(model.defaults(spec)):
-            job = _job(default.config, spec, metric)
-            look_at_predictor(model, job, data, rows, elsewhere=elsewhere and number == 0)
-        return "what is kept of a training predicts what its best evaluation scored"
-
+    work = _Conformance(model, spec, data, rows, metric, elsewhere)
     parts: dict[str, Callable[[], str]] = {
-        "space": lambda: _space_check(model, spec),
-        "defaults": lambda: f"{len(model.defaults(spec))} published, all in the space",
-        "shapes": shapes,
-        "determinism": determinism,
-        "resume": resume,
-        "predictions": predictions,
+        "space": work.space,
+        "defaults": work.defaults,
+        "shapes": work.shapes,
+        "determinism": work.determinism,
+        "resume": work.resume,
+        "predictions": work.predictions,
     }
     return [_attempt(name, part) for name, part in parts.items()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Conformance:
+    """The parts of the test; each returns what is good, or raises what isn't."""
+
+    model: ModelModule
+    spec: Spec
+    data: Resident
+    rows: Rows
+    metric: str
+    elsewhere: bool
+
+    def space(self) -> str:
+        space = self.model.space(self.spec)
+        if Space.from_json(space.to_json()) != space:
+            raise ModelError("the space changes on its way through JSON; use plain values")
+        return f"{len(space)} dimensions"
+
+    def defaults(self) -> str:
+        return f"{len(self._defaults())} published, all in the space"
+
+    def _defaults(self) -> list[Config]:
+        return [default.config for default in self.model.defaults(self.spec)]
+
+    def shapes(self) -> str:
+        for config in self._configs():
+            look_at_network(self.model, config, self.spec, self.data, self.rows)
+        return f"outputs (rows, {self.spec.num_outputs}) for {_CONFIGS} random configurations"
+
+    def _configs(self) -> list[Config]:
+        space = self.model.space(self.spec)
+        units = np.random.default_rng(0).random((_CONFIGS, len(space.searched)))
+        return [space.from_unit(unit) for unit in units]
+
+    def determinism(self) -> str:
+        for config in self._defaults():
+            _same(self._train(config), self._train(config), "a second run with the same seed")
+        return "the same seed gives the same losses"
+
+    def resume(self) -> str:
+        for config in self._defaults() + self._configs():
+            whole = self._train(config)
+            for cut in range(1, len(whole)):
+                _same(whole, self._train(config, cut), f"a run interrupted after evaluation {cut}")
+        return "interrupted and resumed gives the same losses, bit for bit"
+
+    def predictions(self) -> str:
+        if not self.model.can_predict:
+            raise _Lacks(f"{KEEPS_NOTHING}; {REMEDY}")
+        for number, config in enumerate(self._defaults()):
+            elsewhere = self.elsewhere and number == 0
+            look_at_predictor(
+                self.model, self._job(config), self.data, self.rows, elsewhere=elsewhere
+            )
+        return "what is kept of a training predicts what its best evaluation scored"
+
+    def _job(self, config: Config) -> Job:
+        return Job(
+            "check", config, self.spec, 0, _POINTS[-1], _POINTS, self.metric, early_stopping=False
+        )
+
+    def _train(self, config: Config, cut: int | None = None) -> list[Evaluation]:
+        return _train(self._job(config), self.model, self.data, self.rows, cut)
 
 
 class _Lacks(Exception):  # noqa: N818 - the contract allows it
@@ -165,23 +200,6 @@ def _attempt(name: str, part: Callable[[], str]) -> Check:
         return Check(name, "FAIL", str(error))
     except Exception as error:
         return Check(name, "FAIL", one_line(error))
-
-
-def _space_check(model: ModelModule, spec: Spec) -> str:
-    space = model.space(spec)
-    if Space.from_json(space.to_json()) != space:
-        raise ModelError("the space changes on its way through JSON; use plain values")
-    return f"{len(space)} dimensions"
-
-
-def _configs(model: ModelModule, spec: Spec) -> list[Config]:
-    space = model.space(spec)
-    units = np.random.default_rng(0).random((_CONFIGS, len(space.searched)))
-    return [space.from_unit(unit) for unit in units]
-
-
-def _job(config: Config, spec: Spec, metric: str) -> Job:
-    return Job("check", config, spec, 0, _POINTS[-1], _POINTS, metric, early_stopping=False)
 
 
 def _train(
