@@ -34,13 +34,15 @@ def curve_of(found: list[dict[str, Any]]) -> list[tuple[float, float]]:
     return curve
 
 
-def retrain(request: str, config: Config, seed: int) -> float:
-    """Train a configuration in full and return its accuracy on the test rows."""
+def retrain(request: str, config: Config, seed: int) -> dict[str, float]:
+    """Train a configuration in full; return its accuracy on the test rows and what it took."""
+    began = time.time()
     session = bench_of(request).session(config, seed, test=True)
     for _ in session.run():
         pass
     outcome = session.outcome()
-    return outcome.test[1] if outcome.test else math.nan
+    test = outcome.test[1] if outcome.test else math.nan
+    return {"test": test, "seconds": time.time() - began}
 
 
 def main(request: str, target: str) -> None:
@@ -61,10 +63,12 @@ def main(request: str, target: str) -> None:
         trial_seed(values["seed"], 1_000_000 + number) for number in range(values["num_seeds"])
     ]
     with ProcessPoolExecutor(values["slots"], mp_context=get_context("spawn")) as pool:
-        tests = list(pool.map(_retrained, [request] * len(seeds), [best] * len(seeds), seeds))
+        trained = list(pool.map(_retrained, [request] * len(seeds), [best] * len(seeds), seeds))
+    tests = [each["test"] for each in trained]
     spread = statistics.stdev(tests) if len(tests) > 1 else None
     found = {"mean": statistics.mean(tests), "sd": spread, "per_seed": tests}
-    Path(target).write_text(json.dumps({"test": found, **searched}))
+    took = sum(each["seconds"] for each in trained) / values["slots"]
+    Path(target).write_text(json.dumps({"test": found, "retrain_seconds": took, **searched}))
 
 
 def _search(request: str, peer: str) -> dict[str, Any]:
@@ -78,9 +82,9 @@ def _search(request: str, peer: str) -> dict[str, Any]:
     }
 
 
-def _retrained(request: str, config: Config, seed: int) -> float:
+def _retrained(request: str, config: Config, seed: int) -> dict[str, float]:
     path = Path(json.loads(request)["folder"]) / f"test-{seed}.json"
-    return float(_kept(path, lambda: {"test": retrain(request, config, seed)})["test"])
+    return _kept(path, lambda: retrain(request, config, seed))
 
 
 def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -30,13 +30,14 @@ median time from a process's last report of one trial to the first step of the n
 """
 _PEERS = """## Beside its peers
 
-The same machine, data, model module, training loop, space and wall time. The peers train on all
-the training rows, with the longest of sieve's trainings as their longest, and search as long as
-sieve's whole run, its confirmation included; retraining their best configuration over the same
-number of seeds comes on top of that time. With `--keep` they may have been measured before sieve
-was, with the longest training of sieve's run of then. The ratio is the peer's time over sieve's to
-the lower of the two final validation losses, each on at most 5,000 validation rows; above 1, sieve
-is faster.
+The same machine, data, model module, training loop, space and wall time. The peers train on all the
+training rows, with the longest of sieve's trainings as their longest, and search as long as sieve's
+whole run, its confirmation included; retraining their best configuration over the same number of
+seeds comes on top of that time (*its retraining*, divided by the slots): a peer's winner may be one
+that couldn't be proven within the budget, which sieve never takes. With `--keep` they may have been
+measured before sieve was, with the longest training of sieve's run of then. The ratio is the peer's
+time over sieve's to the lower of the two final validation losses, each on at most 5,000 validation
+rows; above 1, sieve is faster.
 """
 
 
@@ -97,7 +98,7 @@ def _accuracy(found: dict[str, Any]) -> str:
 
 def _peers_table(measured: list[dict[str, Any]]) -> str:
     header = ["task", "peer", "its test accuracy", "sieve's", "its validation loss", "sieve's"]
-    header += ["its time to the lower loss", "sieve's", "ratio", "trials"]
+    header += ["its time to the lower loss", "sieve's", "ratio", "trials", "its retraining"]
     rows = [
         _peer_row(each["task"]["name"], name, each[peer], each["sieve"])
         for each in measured
@@ -119,6 +120,7 @@ def _peer_row(task: str, name: str, peer: dict[str, Any], sieve: dict[str, Any])
         *(f"{at:.0f} s" if math.isfinite(at) else "not reached" for at in times),
         ratio(times, (peer["search_seconds"], sieve["wall_seconds"])),
         str(peer["num_trials"]),
+        f"{peer['retrain_seconds']:.0f} s" if "retrain_seconds" in peer else "not measured",
     ]
 
 
