@@ -9,7 +9,7 @@ run: $(VENV)/.installed
 	$(VENV)/bin/sieve run $(ARGS)
 
 test: check
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.installed-dev
 	scripts/check $(VENV)/bin
