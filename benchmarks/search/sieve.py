@@ -64,14 +64,16 @@ class SurrogateWorld:
 class _Recorder:
     """Follows the recommendation: as for finalists, the lowest loss however long the training.
 
-    A surrogate's training is worth its last loss, since it keeps no best checkpoint.
+    A surrogate's training is worth its last loss, since it keeps no best checkpoint; of a
+    configuration that is trained again in fine, the longer training counts.
     """
 
     def __init__(self, rungs: tuple[int, ...]) -> None:
         self.trace = Trace()
         self._rungs = rungs
         self._configs: dict[str, Config] = {}
-        self._losses: dict[str, float] = {}
+        self._by_name: dict[str, Config] = {}
+        self._losses: dict[str, tuple[int, float]] = {}
         self._named = ""
 
     def __call__(self, happening: Happening) -> None:
@@ -84,11 +86,18 @@ class _Recorder:
         if not isinstance(event, Evaluation) or event.point not in self._rungs:
             return
         self._reach(event.trial_id, event.point)
-        self._losses[event.trial_id] = event.validation_loss
-        best = min(self._losses, key=self._losses.__getitem__)
+        config = self._configs[event.trial_id]
+        self._measured(name_of(config), event)
+        best = min(self._losses, key=lambda name: self._losses[name][1])
         if best != self._named:
             self._named = best
-            self.trace.note(happening.at, self._configs[best])
+            self.trace.note(happening.at, self._by_name[best])
+
+    def _measured(self, name: str, event: Evaluation) -> None:
+        before, _ = self._losses.get(name, (0, 0.0))
+        if event.point >= before:
+            self._losses[name] = event.point, event.validation_loss
+            self._by_name[name] = self._configs[event.trial_id]
 
     def _reach(self, trial_id: str, fidelity: int) -> None:
         self.trace.reach(self._configs[trial_id], fidelity)
