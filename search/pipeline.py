@@ -25,6 +25,7 @@ from search.data.source import read_table
 from search.errors import Interrupted, RunFailed
 from search.execution.clock import RunClock
 from search.execution.forecast import foresee
+from search.execution.session import RaySession
 from search.execution.worlds import GuessedWorld
 from search.insight.failures import explain_nothing_converged
 from search.insight.findings import check_names
@@ -80,12 +81,13 @@ class Run:
         try:
             with self._run.stop, ExitStack() as stack:
                 material = self.look_at_data()
-                start = stack.enter_context(Start(self._run, material, self._address))
+                start = Start(self._run, material, self._address)
+                stack.enter_context(start.ray)
                 start.check_cluster()
                 start.preflight()
                 material, plan = start.heed_memory(), start.make_plan()
                 conclusion = self._conclusion = Conclusion(self._run, material, plan)
-                search = Search(self._run, material, plan, start)
+                search = Search(self._run, material, plan, start.ray)
                 coarse = search.coarse()
                 conclusion.look_at_default(coarse)
                 focus = search.narrow(coarse)
@@ -109,7 +111,8 @@ class Run:
         study, clock = self._run.study, self._run.clock
         with self._run.stop, ExitStack() as stack:
             material = self.look_at_data(audited=False)
-            start = stack.enter_context(Start(self._run, material, self._address))
+            start = Start(self._run, material, self._address)
+            stack.enter_context(start.ray)
             speed = start.measure_speed()
             plan = start.divide(speed)
         # Guessed curves get no verdict.
@@ -147,15 +150,15 @@ class Search:
         run: The run.
         material: Its data and model.
         plan: The budget's division.
-        start: Where trials run.
+        ray: Where trials run.
     """
 
-    def __init__(self, run: RunContext, material: Material, plan: Plan, start: Start) -> None:
+    def __init__(self, run: RunContext, material: Material, plan: Plan, ray: RaySession) -> None:
         self._run = run
         self._material = material
         self._plan = plan
         self._method = Method.of(run.study, material.space, material.defaults, plan)
-        self._phases = Phases(run, material, plan, start.ray)
+        self._phases = Phases(run, material, plan, ray)
 
     def coarse(self) -> History:
         """Wide and short: defaults and Sobol points under ASHA, on a subsample."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
-from typing import Self
 
 from search.artifacts import write_space
 from search.execution.capacity import check_workers
@@ -32,13 +30,12 @@ class Start:
         address: Of a Ray cluster; None: a local one.
 
     Attributes:
-        ray: The connection, as long as this context lasts.
+        ray: The connection, a context: it lasts as long as that.
     """
 
     def __init__(self, run: RunContext, material: Material, address: str | None) -> None:
         self._run = run
         self._material = material
-        self._stack = ExitStack()
         self.ray = RaySession(
             run.study,
             material.data,
@@ -47,13 +44,6 @@ class Start:
             tell=lambda words: run.say("cluster", "machines", words),
             go_on=run.stop.check,
         )
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self.ray)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     def check_cluster(self) -> None:
         """Refuse a cluster whose nodes differ, or don't all see the run directory."""
