@@ -72,8 +72,7 @@ class _Recorder:
         self.trace = Trace()
         self._rungs = rungs
         self._configs: dict[str, Config] = {}
-        self._by_name: dict[str, Config] = {}
-        self._losses: dict[str, tuple[int, float]] = {}
+        self._measured: dict[str, tuple[int, float, Config]] = {}
         self._named = ""
 
     def __call__(self, happening: Happening) -> None:
@@ -87,17 +86,13 @@ class _Recorder:
             return
         self._reach(event.trial_id, event.point)
         config = self._configs[event.trial_id]
-        self._measured(name_of(config), event)
-        best = min(self._losses, key=lambda name: self._losses[name][1])
+        name = name_of(config)
+        if name not in self._measured or event.point >= self._measured[name][0]:
+            self._measured[name] = event.point, event.validation_loss, config
+        best = min(self._measured, key=lambda each: self._measured[each][1])
         if best != self._named:
             self._named = best
-            self.trace.note(happening.at, self._by_name[best])
-
-    def _measured(self, name: str, event: Evaluation) -> None:
-        before, _ = self._losses.get(name, (0, 0.0))
-        if event.point >= before:
-            self._losses[name] = event.point, event.validation_loss
-            self._by_name[name] = self._configs[event.trial_id]
+            self.trace.note(happening.at, self._measured[best][2])
 
     def _reach(self, trial_id: str, fidelity: int) -> None:
         self.trace.reach(self._configs[trial_id], fidelity)
