@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
+import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.errors import one_line
 from search.execution.cluster import TrialResources
@@ -19,6 +20,7 @@ from search.execution.trial_process import TrialProcess
 from search.training.parallel import is_first
 
 _LOOK_S = 0.5
+_CLOSE_S = 30.0
 
 
 class Gangs:
@@ -45,22 +47,36 @@ class Gangs:
         self._resources = resources
         self._num_workers = num_workers
         self._log = log
-        self._running: dict[str, Future[Any]] = {}
+        self._running: dict[str, ray.ObjectRef] = {}
+        self._started: list[ray.ObjectRef] = []
 
     def run_phase(self, driver: PhaseDriver) -> None:
         """Train what the driver hands out until nothing is left, or it is interrupted."""
-        logging.getLogger("ray.train").setLevel(logging.ERROR)
         said = Queue(actor_options={"num_cpus": 0})
-        pool = ThreadPoolExecutor(thread_name_prefix="sieve-gang")
         try:
             while not driver.done and not driver.interrupted:
                 while (handout := driver.next_trial()) is not None:
-                    future = pool.submit(self._train, handout, said)
-                    self._running[handout.trial.trial_id] = future
+                    self._start(handout, said)
                 self._listen(driver, said)
                 self._bury(driver, said)
+            if driver.done:
+                ray.wait(self._started, num_returns=len(self._started), timeout=_CLOSE_S)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for training in self._started:
+                ray.cancel(training, force=True)
+
+    def _start(self, handout: Handout, said: Queue) -> None:
+        """Start a training, in a process that can be ended: a thread would outlive Ray."""
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=here)(_train)
+        training = task.remote(
+            {**self._shared, "handout": asdict(handout), "said": said},
+            self._resources,
+            self._num_workers,
+            self._log,
+        )
+        self._running[handout.trial.trial_id] = training
+        self._started.append(training)
 
     def _listen(self, driver: PhaseDriver, said: Queue, wait_s: float = _LOOK_S) -> None:
         try:
@@ -74,30 +90,41 @@ class Gangs:
 
     def _bury(self, driver: PhaseDriver, said: Queue) -> None:
         """Enter the trials whose processes have gone without an ending."""
-        for trial_id, future in list(self._running.items()):
-            if future.done() and said.empty():
-                error = future.exception()
-                why = "its processes died"
-                driver.lost(trial_id, f"{why}: {one_line(error)}" if error else why)
+        for trial_id, training in list(self._running.items()):
+            (gone, _) = ray.wait([training], timeout=0)
+            if gone and said.empty():
+                driver.lost(trial_id, _why(training))
                 del self._running[trial_id]
 
-    def _train(self, handout: Handout, said: Queue) -> None:
-        per_worker = {"CPU": float(self._resources.num_cpus), "GPU": self._resources.num_gpus}
-        trainer = TorchTrainer(
-            _loop,
-            train_loop_config={**self._shared, "handout": asdict(handout), "said": said},
-            scaling_config=ScalingConfig(
-                num_workers=self._num_workers,
-                use_gpu=self._resources.num_gpus > 0,
-                resources_per_worker={name: value for name, value in per_worker.items() if value},
-            ),
-            run_config=RunConfig(
-                name=handout.trial.trial_id,
-                storage_path=self._log,
-                failure_config=FailureConfig(max_failures=0),  # the driver takes it up again
-            ),
-        )
-        trainer.fit()
+
+def _why(training: ray.ObjectRef) -> str:
+    """Say why a training that ended without a word has ended."""
+    try:
+        ray.get(training)
+    except Exception as error:
+        return f"its processes died: {one_line(error)}"
+    return "its processes died"
+
+
+def _train(config: dict[str, Any], each: TrialResources, num_workers: int, log: str) -> None:
+    """Train a trial in several processes; returns when they are gone."""
+    logging.getLogger("ray.train").setLevel(logging.ERROR)
+    per_worker = {"CPU": float(each.num_cpus), "GPU": each.num_gpus}
+    trainer = TorchTrainer(
+        _loop,
+        train_loop_config=config,
+        scaling_config=ScalingConfig(
+            num_workers=num_workers,
+            use_gpu=each.num_gpus > 0,
+            resources_per_worker={name: value for name, value in per_worker.items() if value},
+        ),
+        run_config=RunConfig(
+            name=config["handout"]["trial"]["trial_id"],
+            storage_path=log,
+            failure_config=FailureConfig(max_failures=0),  # the driver takes it up again
+        ),
+    )
+    trainer.fit()
 
 
 def _loop(config: dict[str, Any]) -> None:
