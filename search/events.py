@@ -26,8 +26,8 @@ class Trial:
     Attributes:
         trial_id: Unique in the run: the phase's letter and a number.
         phase: The phase that it belongs to.
-        source: Who proposed it: ``default:…``, ``sobol``, ``survivor:…``, ``tpe``,
-            ``finalist:…``, ``baseline``.
+        source: Who proposed it: ``default:…``, ``sobol``, ``grid``, ``random``,
+            ``survivor:…``, ``look:…``, ``gp``, ``tpe``, ``finalist:…``, ``baseline``.
         config: The configuration.
         seed: Seeds initialisation, data order and dropout.
         budget_samples: Training samples after which it ends; schedules stretch to it.
@@ -53,6 +53,11 @@ class Trial:
     def is_default(self) -> bool:
         """Whether it is a published default of the model."""
         return self.source.startswith("default:")
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether nothing that was known led to it."""
+        return self.source in {"sobol", "random", "grid"}
 
 
 @dataclass(frozen=True)

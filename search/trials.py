@@ -18,6 +18,8 @@ from search.events import (
     Trial,
 )
 
+_NOT_CALLED = "; not called again"
+
 
 @dataclass
 class Record:
@@ -97,8 +99,13 @@ class Record:
     def not_called_again(self) -> Ending:
         """Return the ending of a trial that still waits at a rung when its phase ends."""
         assert self.pause is not None
-        reason = f"{self.pause.reason}; not called again"
+        reason = f"{self.pause.reason}{_NOT_CALLED}"
         return Ending(self.trial.trial_id, "stopped", reason, **self.pause.vitals)
+
+    @property
+    def was_not_called(self) -> bool:
+        """Whether it waited at a rung when its phase ended."""
+        return self.ending is not None and self.ending.reason.endswith(_NOT_CALLED)
 
     def value_at(self, point: int) -> float | None:
         """The best value up to ``point``; None where it wasn't reached.

@@ -18,6 +18,8 @@ from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import FinePhase
 from search.strategy.method import Method
 from search.strategy.phase import TIME_UP
+from search.strategy.search_phase import LOOK
+from search.strategy.trust import SURVIVOR
 from search.study import FineSection, Study
 from search.task import Default
 
@@ -48,7 +50,7 @@ class SurrogateWorld:
         return seconds, measured
 
     def _was_given(self, trial: Trial) -> bool:
-        if self._task.row is None or trial.source.startswith("survivor"):
+        if self._task.row is None or trial.source.startswith((SURVIVOR, LOOK)):
             return False
         row = self._task.row(trial.config)
         is_known = row in self._rows and self._rejected < MAX_REJECTED

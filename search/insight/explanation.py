@@ -19,6 +19,7 @@ _PROPOSERS = {
     "default": "a published default: {}",
     "sobol": "a Sobol point: the whole space, evenly",
     "survivor": "a survivor of coarse: {}, trained anew",
+    "look": "a second look, by lot: coarse's {}, whose curve was flat, trained anew",
     "gp": "the model's proposal: a Gaussian process over configuration and fidelity",
     "tpe": "the model's proposal: HyperOpt's tree of Parzen estimators",
     "random": "drawn at random, beside the model's proposals",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -40,6 +40,10 @@ MIN_BATCH, MAX_BATCH = 6, 500
 BATCHES_PER_GROUP = 2
 FOCUS_SHARE = 0.5
 """Of the random proposals, drawn from the narrowed space."""
+MAX_AGAIN = 100
+"""Of coarse's best, and of those whose curves were flat: the model may propose them again."""
+MAX_WORDLESS = 1000
+"""Trials that ended before any evaluation: the last so many aren't proposed again."""
 
 
 def first_proposals(coarse: History, ladder: Ladder) -> list[Proposal]:
@@ -104,6 +108,7 @@ class FinePhase(SearchPhase):
             max_run_seconds=max_run_seconds,
             num_brackets=num_brackets,
             watch=watch,
+            before=coarse,
         )
         self.living = LivingSpace(space, focus)
         self.seen.extend(observations_of(coarse, ladder.coarse))
@@ -114,6 +119,8 @@ class FinePhase(SearchPhase):
         self._by_time = by_time
         self._searcher = searcher
         self._batch = min(max(MIN_BATCH, slots), MAX_BATCH)
+        self._again = _worth_another_try(coarse, ladder, self._flat)
+        self._wordless: deque[Config] = deque(maxlen=MAX_WORDLESS)
         self._stock: deque[Config] = deque()
         self._state: tuple[float, ...] = ()
         self._num_answers = 0
@@ -133,8 +140,10 @@ class FinePhase(SearchPhase):
     def started(self, event: Trial | Promotion) -> None:
         """Take a proposal that is tried from the stock."""
         super().started(event)
-        if isinstance(event, Trial) and event.source == self._searcher and self._stock:
-            self._stock.popleft()
+        if isinstance(event, Trial):
+            self._again.pop(_name(event.config), None)
+            if event.source == self._searcher and self._stock:
+                self._stock.popleft()
 
     def wants(self) -> Asked | None:
         """Ask the model for a batch when two thirds of the last one are used up.
@@ -165,6 +174,8 @@ class FinePhase(SearchPhase):
             rungs=self.ladder.rungs,
             num=self._batch,
             running=(*(trial.config for trial in self.running.values()), *self._stock),
+            again=tuple(self._again.values()),
+            wordless=tuple(self._wordless),
             state=() if changes else self._state,
             seed=(self.seed, self._num_answers),
             group=self._group,
@@ -194,8 +205,10 @@ class FinePhase(SearchPhase):
         return next((trust for trust in reversed(measured) if trust.is_refuted), None)
 
     def left(self, record: Record) -> None:
-        """Take note that a survivor has come to a rung."""
+        """Take note that a survivor has come to a rung, or that a trial ended without a word."""
         self._survivors_told |= record.trial.source.startswith(SURVIVOR)
+        if not record.evaluations and not record.has_failed:
+            self._wordless.append(record.trial.config)
 
     @property
     def _group(self) -> Group | None:
@@ -210,6 +223,18 @@ class FinePhase(SearchPhase):
         self._state = proposals.state
         self._num_answers += 1
         self._question = None
+
+
+def _worth_another_try(
+    coarse: History, ladder: Ladder, flat: Mapping[str, Config]
+) -> dict[str, Config]:
+    """Return configurations by name that coarse hasn't trained in full."""
+    best = [each.trial.config for each in rank_records(coarse, ladder.coarse)[:MAX_AGAIN]]
+    return {_name(config): config for config in [*best, *list(flat.values())[:MAX_AGAIN]]}
+
+
+def _name(config: Config) -> str:
+    return repr(sorted(config.items()))
 
 
 def _answer(searcher: str, question: Question, changes: list[Change]) -> Proposals:

@@ -110,6 +110,22 @@ class GaussianProcess:
         posterior = self.at(inputs)
         return posterior.mean, posterior.sd
 
+    def believing(self, points: Array) -> GaussianProcess:
+        """Return the process with its own means at some points taken for observations.
+
+        Args:
+            points: Shape (m, columns).
+        """
+        if not len(points):
+            return self
+        return GaussianProcess(
+            np.vstack([self.inputs, points]),
+            np.concatenate([self.values, self.at(points).mean]),
+            self.groups,
+            self.hyperparameters,
+            has_fidelity=self._width < self.inputs.shape[1],
+        )
+
     def at(self, points: Array) -> Posterior:
         """Return the posterior at a fixed set of points, shape (m, columns)."""
         return Posterior(self, points)

@@ -10,20 +10,24 @@ from search.events import Evaluation, Phase, Promotion, Trial
 from search.space import Config, Space
 from search.speed import SpeedLimit
 from search.strategy.asha import CONTINUE, Decision
+from search.strategy.bloomers import curves_by_rung, flat_ones
 from search.strategy.brackets import Brackets
 from search.strategy.budget import Ladder
 from search.strategy.memory import Memory
 from search.strategy.phase import PhaseStrategy, trial_seed
 from search.strategy.ranking import Observation, observation
-from search.strategy.second_look import Curves, SecondLook
+from search.strategy.second_look import SecondLook
 from search.strategy.watch import Watch
-from search.trials import Record
+from search.trials import History, Record
 
 MIN_JUDGED = 5
 """A search phase whose time is up goes on until so many trials have been judged."""
 
 Proposal = tuple[Config, str]
 """A configuration and its source."""
+LOOK = "look:"
+"""The source of a trial of the phase before that is trained anew, and in full, goes on with its
+name."""
 
 
 class SearchPhase(PhaseStrategy):
@@ -40,6 +44,8 @@ class SearchPhase(PhaseStrategy):
         max_run_seconds: Stop a trial whose full run would take longer.
         num_brackets: Of successive halving, side by side.
         watch: Ends trainings by their curves; None: ASHA alone decides.
+        before: Trials of the phase before, for the comparison of curves, and for a second look at
+            those among them whose curves were flat.
 
     Attributes:
         seen: What rungs have told.
@@ -59,6 +65,7 @@ class SearchPhase(PhaseStrategy):
         max_run_seconds: float = math.inf,
         num_brackets: int = 1,
         watch: Watch | None = None,
+        before: History | None = None,
     ) -> None:
         super().__init__(phase, ladder)
         self.space = space
@@ -73,8 +80,14 @@ class SearchPhase(PhaseStrategy):
         self._brackets = Brackets(rungs, ladder.factor, num_brackets)
         self._points = ladder.evaluation_points(rungs[-1])
         self._looks = SecondLook(rungs[-1], seed)
-        self._curves = {rung: Curves() for rung in rungs}
         self._watch = watch or Watch(None)
+        self._curves = curves_by_rung(before or (), rungs, self._watch.chance)
+        self._flat = {
+            record.trial.trial_id: record.trial.config
+            for record in flat_ones(before or History(), ladder.coarse, self._watch.chance)
+        }
+        for name in self._flat:
+            self._looks.pause(name, "flat")
         self._num_started = 0
 
     @property
@@ -94,14 +107,24 @@ class SearchPhase(PhaseStrategy):
             why = f"among the best 1/{self.ladder.factor} of its rung by now"
             return Promotion(*call, why)
         drawn = self._looks.draw(self._num_started)
-        if drawn is not None:
+        if drawn is not None and drawn not in self._flat:
             why = f"a second look, by lot: its curve is {self._looks.kind_of(drawn)}"
             return Promotion(drawn, self.rungs[-1], why, is_look=True)
         number = len(self.history)
-        if self._limit is not None and number >= self._limit:
+        if self._is_full:
             return None
-        given = self._given[number : number + 1]
-        config, source = given[0] if given else self.propose(number)
+        if number < len(self._given):
+            return self._new_trial(*self._given[number])
+        if drawn is not None:
+            return self._new_trial(self._flat[drawn], f"{LOOK}{drawn}")
+        return self._new_trial(*self.propose(number))
+
+    @property
+    def _is_full(self) -> bool:
+        return self._limit is not None and len(self.history) >= self._limit
+
+    def _new_trial(self, config: Config, source: str) -> Trial:
+        number = len(self.history)
         return Trial(
             trial_id=f"{self.phase[0]}{number:04d}",
             phase=self.phase,
@@ -122,11 +145,19 @@ class SearchPhase(PhaseStrategy):
         self._num_started += 1
         if isinstance(event, Trial):
             self._brackets.start(event.trial_id)
+            self._start_look(event)
         else:
             self._brackets.withdraw(event.trial_id)
             if event.is_look:
                 self._looks.look(event.trial_id)
             self._looks.leave(event.trial_id)
+
+    def _start_look(self, trial: Trial) -> None:
+        if trial.source.startswith(LOOK):
+            self._looks.look(trial.source.removeprefix(LOOK), trial.trial_id)
+        if self._is_full:
+            for name in self._flat:
+                self._looks.leave(name)
 
     def decide(self, record: Record, evaluation: Evaluation) -> Decision:
         """Stop what failed and what is too slow to be proven in time; pause what ASHA holds."""
@@ -157,7 +188,10 @@ class SearchPhase(PhaseStrategy):
     def _at_rung(self, record: Record, point: int) -> Decision:
         trial_id = record.trial.trial_id
         self.seen.add(observation(record, point))
-        kind = self._curves[point].kind([each.validation_loss for each in record.evaluations])
+        losses = [each.validation_loss for each in record.evaluations]
+        kind = self._curves[point].kind(losses)
+        if record.trial.is_drawn:
+            self._curves[point].enter(losses)
         if self._looks.is_looked_at(trial_id):
             self._brackets.pass_by(trial_id, point, record.value)
             return CONTINUE

@@ -19,6 +19,8 @@ MIN_AT_RUNG = 20
 """TPE learns from the highest rung that so many trials have reached. Fewer, all of them trials
 that rungs have let through, teach it what good ones are like but not what bad ones are like."""
 
+MAX_RUNNING = 64
+"""So many of the running configurations are believed, the last ones."""
 REFIT = 1.1
 """Hyperparameters are fitted anew when the observations have grown by a tenth."""
 
@@ -34,6 +36,8 @@ class Question:
         rungs: Of the whole run.
         num: How many proposals.
         running: Configurations whose results aren't known yet.
+        again: Configurations that aren't new and yet may be proposed.
+        wordless: Configurations that nothing became known of, and that aren't wanted again.
         state: What the last answer left.
         seed: Of all randomness.
         group: The dimensions that may vary; None: all.
@@ -50,6 +54,8 @@ class Question:
     state: tuple[float, ...]
     seed: tuple[int, ...]
     group: Group | None = None
+    again: tuple[Config, ...] = ()
+    wordless: tuple[Config, ...] = ()
     by_time: bool = False
     max_seconds_per_sample: float = math.inf
 
@@ -74,7 +80,12 @@ def ask_gp(question: Question) -> Proposals:
     )
     generator = np.random.default_rng(question.seed)
     configs = model.propose(
-        question.num, question.running, generator, question.focus, question.group
+        question.num,
+        (*question.wordless, *question.running[-MAX_RUNNING:]),
+        generator,
+        question.focus,
+        question.group,
+        question.again,
     )
     hyperparameters = tuple(float(each) for each in model.fitted.pack())
     return Proposals(tuple(configs), "gp", (num_seen if refit else fitted_on, *hyperparameters))

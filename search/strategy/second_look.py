@@ -12,56 +12,23 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-Kind = Literal["flat", "improving", "settled"]
-"""How a curve looks where its trial pauses: it hasn't begun to learn, it still falls faster than
-most, or neither."""
-KINDS: tuple[Kind, ...] = ("flat", "improving", "settled")
+from search.strategy.bloomers import Kind
 
-FLAT = 0.1
-"""A curve is flat whose fall so far is below this share of the median one at its rung."""
-FAST = 0.75
-"""A curve is improving whose last fall is above this quantile at its rung."""
-MIN_PEERS = 6
-"""With fewer curves at a rung there is nothing to compare with: all are settled."""
+KINDS: tuple[Kind, ...] = ("flat", "improving", "settled")
 PRIORS: dict[Kind, tuple[float, float]] = {
     "flat": (0.5, 4.5),
     "improving": (0.5, 4.5),
     "settled": (0.1, 4.9),
 }
 """Successes and failures that a kind starts with."""
-TOP = 0.2
-"""A look succeeds whose trial ends among the best fifth of those trained in full."""
+TOP: dict[Kind, float] = {"flat": 1.0, "improving": 0.2, "settled": 0.2}
+"""A look succeeds whose trial ends in this share of those trained in full, the best of them. They
+are the best of many: a flat curve that overtakes even one of them tells that to be flat is no bad
+sign here."""
 MAX_SHARE = 0.6
-
-
-class Curves:
-    """The falls of all curves at one rung, to compare a curve with."""
-
-    def __init__(self) -> None:
-        self._falls: list[float] = []
-        self._last: list[float] = []
-
-    def kind(self, losses: list[float]) -> Kind:
-        """Enter a curve, its losses up to the rung, and return its kind among those before it."""
-        fall = losses[0] - min(losses)
-        last = losses[-2] - losses[-1] if len(losses) > 1 else 0.0
-        kind = self._compare(fall, last)
-        insort(self._falls, fall)
-        insort(self._last, last)
-        return kind
-
-    def _compare(self, fall: float, last: float) -> Kind:
-        number = len(self._falls)
-        if number < MIN_PEERS:
-            return "settled"
-        if fall < FLAT * self._falls[number // 2]:
-            return "flat"
-        is_fast = last > 0 and last > self._last[int(FAST * (number - 1))]
-        return "improving" if is_fast else "settled"
 
 
 @dataclass
@@ -132,9 +99,14 @@ class SecondLook:
         for trial_id in list(self._kinds):
             self.leave(trial_id)
 
-    def look(self, trial_id: str) -> None:
-        """Take note that a drawn trial goes on."""
-        self._looked[trial_id] = self._kinds[trial_id]
+    def look(self, trial_id: str, now: str | None = None) -> None:
+        """Take note that a drawn trial goes on.
+
+        Args:
+            trial_id: The trial.
+            now: What it is called from now on; None: the same.
+        """
+        self._looked[now or trial_id] = self._kinds[trial_id]
         self.leave(trial_id)
 
     def kind_of(self, trial_id: str) -> Kind:
@@ -148,13 +120,17 @@ class SecondLook:
     def end(self, trial_id: str, loss: float) -> None:
         """Take in the loss of a trial that was trained in full, or its failure as infinity."""
         kind = self._looked.get(trial_id)
+        is_good = kind is None or self._is_good(loss, TOP[kind])
         if kind is not None:
-            rank = bisect_left(self._full, loss)
-            is_good = bool(self._full) and rank < max(1.0, TOP * len(self._full))
             self._pools[kind].successes += is_good
             self._pools[kind].failures += not is_good
-        if np.isfinite(loss):
+        if is_good and np.isfinite(loss):
             insort(self._full, loss)
+
+    def _is_good(self, loss: float, top: float) -> bool:
+        """Say whether a loss is among the best of those trained in full, vain looks left out."""
+        rank = bisect_left(self._full, loss)
+        return bool(self._full) and rank < max(1.0, top * len(self._full))
 
     def draw(self, number: int) -> str | None:
         """Return the trial to look at now; None: it isn't time for one.

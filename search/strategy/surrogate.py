@@ -46,8 +46,6 @@ SIDE_ITERATIONS = 6
 MAX_BELIEVED = 24
 """Beyond so many proposals of a batch each is the best of a draw from the posterior (parallel
 Thompson sampling, Kandasamy et al., 2018), which costs the same however many there are."""
-MAX_RUNNING = 64
-"""So many of the running configurations are believed, the last ones."""
 
 
 @dataclass(frozen=True)
@@ -190,20 +188,22 @@ class Surrogate:
     def propose(
         self,
         num: int,
-        running: Sequence[Config],
+        believed: Sequence[Config],
         generator: np.random.Generator,
         focus: Space | None = None,
         group: Group | None = None,
+        again: Sequence[Config] = (),
     ) -> list[Config]:
         """Return the configurations to try next.
 
         Args:
             num: How many.
-            running: Configurations whose results aren't known yet.
+            believed: Configurations that are taken to come out as expected.
             generator: Draws the candidates.
             focus: A narrower space, from which half of the candidates are drawn that lie near to
                 nothing known.
             group: The dimensions that may vary around the best configuration; None: all.
+            again: Configurations that are known and yet may be proposed.
         """
         different, known = self._different()
         mean, _ = self.predict(different)
@@ -217,10 +217,12 @@ class Surrogate:
         is_new = np.array([_name(each) not in known for each in candidates])
         if is_new.any():
             candidates, units = candidates[is_new], units[is_new]
-        believed = self._encoding.encode(list(running[-MAX_RUNNING:]))
-        columns = np.vstack([candidates, believed])
-        chosen = self._choose_batch(num, columns, len(units), float(mean.min()), generator)
-        return [self.space.from_unit(units[number]) for number in chosen]
+        old = [] if group else [each for each in again if self.space.contains(each)]
+        candidates = np.vstack([candidates, self._encoding.encode(old)])
+        process = self.process.believing(self._with_fidelity(self._encoding.encode(believed)))
+        chosen = self._choose_batch(num, process, candidates, float(mean.min()), generator)
+        num_new = len(units)
+        return [self.space.from_unit(units[n]) if n < num_new else old[n - num_new] for n in chosen]
 
     def _different(self) -> tuple[list[Config], set[bytes]]:
         """Return the configurations that differ, the first of each kind, and their names."""
@@ -232,17 +234,15 @@ class Surrogate:
     def _choose_batch(
         self,
         num: int,
-        columns: Array,
-        num_candidates: int,
+        process: GaussianProcess,
+        candidates: Array,
         best: float,
         generator: np.random.Generator,
     ) -> list[int]:
-        """Return the rows of the next candidates; the rows behind these are those that run."""
-        posterior = self.process.at(self._with_fidelity(columns))
-        for number in range(num_candidates, len(columns)):
-            posterior.believe(number)
-        worth = self.worth(columns)
-        taken = np.arange(len(columns)) >= num_candidates
+        """Return the rows of the next candidates."""
+        posterior = process.at(self._with_fidelity(candidates))
+        worth = self.worth(candidates)
+        taken = np.zeros(len(candidates), dtype=bool)
         chosen: list[int] = []
         for _ in range(min(num, MAX_BELIEVED)):
             gains = worth * expected_improvement(posterior.mean, posterior.sd, best)

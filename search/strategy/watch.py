@@ -34,10 +34,13 @@ class Watch:
     Args:
         chance: Loss of the best prediction that ignores the inputs; None: nothing is watched.
         known: The lowest loss of earlier phases.
+
+    Attributes:
+        chance: As given.
     """
 
     def __init__(self, chance: float | None, known: float = math.inf) -> None:
-        self._chance = chance
+        self.chance = chance
         self._best = known
         self._losses: dict[int, list[float]] = {}
 
@@ -48,7 +51,7 @@ class Watch:
 
     def look(self, record: Record) -> Decision:
         """Take in a trial's newest evaluation, and say whether the trial has a future."""
-        if self._chance is None:
+        if self.chance is None:
             return CONTINUE
         point, loss = record.evaluations[-1].point, record.loss
         self._best = min(self._best, loss)
@@ -59,7 +62,7 @@ class Watch:
             return CONTINUE
         if not self._is_past_grace(peers):
             return CONTINUE
-        verdict = judge(record, Scale(self._chance, self._best))
+        verdict = judge(record, Scale(self.chance, self._best))
         if verdict is None or not _is_final(verdict, record):
             return CONTINUE
         why = f"{verdict.name}: {verdict.why}; {rank} of {number} at {point} samples"
@@ -72,19 +75,19 @@ class Watch:
         predict no better than what ignores the inputs, their order is chance.
         """
         losses = self._losses.get(point, [])
-        if self._chance is None or len(losses) < MIN_AWAKE:
+        if self.chance is None or len(losses) < MIN_AWAKE:
             return None
         typical = losses[: math.ceil(len(losses) / 3)][len(losses) // 6]
-        if typical <= (1.0 - AWAKE) * self._chance:
+        if typical <= (1.0 - AWAKE) * self.chance:
             return None
         return (
             f"too early to judge: the best third of {len(losses)} trainings has come to a loss of "
-            f"{typical:.4g}, and {self._chance:.4g} takes no look at the inputs"
+            f"{typical:.4g}, and {self.chance:.4g} takes no look at the inputs"
         )
 
     def _is_past_grace(self, losses: list[float]) -> bool:
-        assert self._chance is not None
-        awake = self._chance - AWAKE * (self._chance - self._best)
+        assert self.chance is not None
+        awake = self.chance - AWAKE * (self.chance - self._best)
         return len(losses) >= MIN_AWAKE and 2 * bisect_left(losses, awake) >= len(losses)
 
 

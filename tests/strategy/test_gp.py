@@ -79,20 +79,14 @@ def test_believing_lowers_the_uncertainty_and_leaves_the_mean() -> None:
     assert np.array_equal(posterior.mean, mean)
 
 
-def test_beliefs_are_what_observing_the_means_would_be() -> None:
+def test_beliefs_one_by_one_are_those_of_a_process_that_believes() -> None:
     inputs = sample(20, 2)
     process = gp.fit(inputs, wave(inputs), np.arange(2))
     points = sample(30, 2, seed=1)
     posterior = process.at(points)
     for number in (3, 7):
         posterior.believe(number)
-    observed = gp.GaussianProcess(
-        np.vstack([inputs, points[[3, 7]]]),
-        np.concatenate([wave(inputs), posterior.mean[[3, 7]]]),
-        process.groups,
-        process.hyperparameters,
-    )
-    mean, sd = observed.predict(points)
+    mean, sd = process.believing(points[[3, 7]]).predict(points)
     assert np.allclose(mean, posterior.mean, atol=1e-6)
     assert np.allclose(sd, posterior.sd, atol=1e-6)
 

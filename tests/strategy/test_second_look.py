@@ -5,35 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.strategy.second_look import KINDS, MAX_SHARE, MIN_PEERS, Curves, SecondLook
-
-
-def peers(curves: Curves, number: int = 20) -> None:
-    """Enter curves that fall from 1 by a half and more, slower and slower."""
-    for n in range(number):
-        end = 0.5 - 0.01 * n
-        curves.kind([1.0, end + 0.05, end])
-
-
-@pytest.mark.parametrize(
-    ("losses", "kind"),
-    [
-        ([1.0, 1.0, 0.999], "flat"),
-        ([1.0, 1.1, 1.2], "flat"),
-        ([1.0, 0.9, 0.7], "improving"),
-        ([1.0, 0.4, 0.39], "settled"),
-        ([1.0, 0.3, 0.5], "settled"),
-    ],
-)
-def test_a_curve_is_compared_with_those_of_its_rung(losses: list[float], kind: str) -> None:
-    curves = Curves()
-    peers(curves)
-    assert curves.kind(losses) == kind
-
-
-def test_with_few_peers_nothing_is_said_of_a_curve() -> None:
-    curves = Curves()
-    assert [curves.kind([1.0, 1.0]) for _ in range(MIN_PEERS)] == ["settled"] * MIN_PEERS
+from search.strategy.second_look import KINDS, MAX_SHARE, SecondLook
 
 
 def looks(kinds: str, *, spent: int = 1000) -> SecondLook:

@@ -144,3 +144,15 @@ def test_of_many_observations_those_of_the_highest_rungs_are_kept() -> None:
     assert len(surrogate.process.values) == MAX_OBSERVATIONS
     num_full = sum(o.samples == FULL for o in observations)
     assert (surrogate.process.inputs[:, -1] == 1.0).sum() == num_full
+
+
+def test_what_is_known_is_proposed_again_only_where_it_may_be() -> None:
+    space = Space([Float(name="x", low=0.0, high=1.0)])
+    short = [Observation({"x": x / 20}, LOWEST, (x / 20 - 0.4) ** 2) for x in range(21)]
+    surrogate = model(short, space)
+    again = ({"x": 0.4}, {"x": 2.0})
+    fresh = surrogate.propose(6, [], np.random.default_rng(0))
+    known = surrogate.propose(6, [], np.random.default_rng(0), again=again)
+    assert {"x": 0.4} in known
+    assert {"x": 0.4} not in fresh
+    assert {"x": 2.0} not in known, "it isn't in the space"
