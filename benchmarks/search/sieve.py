@@ -23,6 +23,7 @@ from search.strategy.trust import SURVIVOR
 from search.study import FineSection, Study
 from search.task import Default
 
+ENOUGH_IN_FULL = 10
 GIVEN_BEFORE = "its row was given before"
 
 
@@ -67,7 +68,9 @@ class _Recorder:
     """Follows the recommendation: as for finalists, the lowest loss however long the training.
 
     A surrogate's training is worth its last loss, since it keeps no best checkpoint; of a
-    configuration that is trained again in fine, the longer training counts.
+    configuration that is trained again in fine, the longer training counts. For the same reason
+    a short training isn't named for a loss that the rest would spoil once there are trainings
+    enough in full to choose from.
     """
 
     def __init__(self, rungs: tuple[int, ...]) -> None:
@@ -91,7 +94,9 @@ class _Recorder:
         name = name_of(config)
         if name not in self._measured or event.point >= self._measured[name][0]:
             self._measured[name] = event.point, event.validation_loss, config
-        best = min(self._measured, key=lambda each: self._measured[each][1])
+        full = [n for n, (point, _, _) in self._measured.items() if point == self._rungs[-1]]
+        among = full if len(full) >= ENOUGH_IN_FULL else self._measured
+        best = min(among, key=lambda each: self._measured[each][1])
         if best != self._named:
             self._named = best
             self.trace.note(happening.at, self._measured[best][2])
