@@ -206,7 +206,9 @@ The tasks are public surrogates of real trainings (LCBench, TaskSet, XGBoost); w
 simulated, trainings cost what they cost in the data, and the methods' own time isn't charged.
 Regret is 0 at the best value known and 1 at the median random configuration's, both after full
 training. It is taken of the configuration that a method would name at ⅛, ¼, ½ and all of the
-budget, and averaged over seeds, then tasks. *sieve, same runs* is sieve's last regret on the tasks
+budget, and averaged over seeds, then tasks; sieve names the lowest loss so far, and that of a full
+training once it has ten of them. `bloom:N` are planted late bloomers: in a tenth of the space
+curves are flat for a third to two thirds of the budget and then the best. *sieve, same runs* is sieve's last regret on the tasks
 and seeds that the method was run on, *difference* the 95 % interval of sieve's minus the
 method's, *time* the share of the budget after which sieve has reached the method's last regret.
 *Rank* is the mean rank over the runs that all methods share, *CPU* the method's own CPU time in a
