@@ -176,14 +176,16 @@ def draw(regrets: Regrets, target: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "the same file for the same numbers"
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(9, 5.5))
     share = np.arange(1, 65) / 64
-    for method in sorted(regrets, key=lambda name: mean_curve(regrets, name)[-1]):
-        is_ours = method.startswith(OURS)
-        width = 2.6 if is_ours else 1.1
-        axes.plot(share, mean_curve(regrets, method), label=method, linewidth=width)
+    ranked = sorted(regrets, key=lambda name: mean_curve(regrets, name)[-1])
+    for number, method in enumerate(ranked):
+        style = {"linewidth": 2.6 if method.startswith(OURS) else 1.1, "color": f"C{number % 10}"}
+        dashes = "-" if number < 10 else "--"
+        axes.plot(share, mean_curve(regrets, method), dashes, label=method, **style)
     axes.set(xlabel="share of the budget", ylabel="mean normalised regret", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=7, ncols=2)
@@ -208,12 +210,13 @@ Regret is 0 at the best value known and 1 at the median random configuration's, 
 training. It is taken of the configuration that a method would name at ⅛, ¼, ½ and all of the
 budget, and averaged over seeds, then tasks; sieve names the lowest loss so far, and that of a full
 training once it has ten of them. `bloom:N` are planted late bloomers: in a tenth of the space
-curves are flat for a third to two thirds of the budget and then the best. *sieve, same runs* is sieve's last regret on the tasks
-and seeds that the method was run on, *difference* the 95 % interval of sieve's minus the
-method's, *time* the share of the budget after which sieve has reached the method's last regret.
-*Rank* is the mean rank over the runs that all methods share, *CPU* the method's own CPU time in a
-run, *killed* the share of the eventual best 5 % of a run's own trainings that wasn't trained in
-full. Peers are as they ship, with a reduction factor of 3 and the tasks' lowest fidelity.
+curves are flat for a third to two thirds of the budget and then the best. *sieve, same runs* is
+sieve's last regret on the tasks and seeds that the method was run on, *difference* the 95 %
+interval of sieve's minus the method's, *time* the share of the budget after which sieve has
+reached the method's last regret. *Rank* is the mean rank over the runs that all methods share,
+*CPU* the method's own CPU time in a run, *killed* the share of the eventual best 5 % of a run's
+own trainings that wasn't trained in full. Peers are as they ship, with a reduction factor of 3 and
+the tasks' lowest fidelity.
 """
 
 
