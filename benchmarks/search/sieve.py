@@ -18,8 +18,6 @@ from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import FinePhase
 from search.strategy.method import Method
 from search.strategy.phase import TIME_UP
-from search.strategy.search_phase import LOOK
-from search.strategy.trust import SURVIVOR
 from search.study import FineSection, Study
 from search.task import Default
 
@@ -37,6 +35,7 @@ class SurrogateWorld:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._rows: set[int] = set()
+        self._trained: set[str] = set()
         self._rejected = 0
 
     def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
@@ -51,12 +50,15 @@ class SurrogateWorld:
         return seconds, measured
 
     def _was_given(self, trial: Trial) -> bool:
-        if self._task.row is None or trial.source.startswith((SURVIVOR, LOOK)):
+        name = name_of(trial.config)
+        if self._task.row is None or name in self._trained:  # its own row, trained anew
             return False
         row = self._task.row(trial.config)
         is_known = row in self._rows and self._rejected < MAX_REJECTED
         self._rejected = self._rejected + 1 if is_known else 0
         self._rows.add(row)
+        if not is_known:
+            self._trained.add(name)
         return is_known
 
     def resume_seconds(self, trial: Trial, number: int) -> float:  # noqa: ARG002
