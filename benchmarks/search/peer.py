@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.search.tasks import Task
 from search.space import Config
+from search.strategy.ranking import name_of
 
 TOP = 0.05
 MAX_REJECTED = 200
@@ -65,11 +66,6 @@ class Peer(ABC):
     @abstractmethod
     def recommend(self) -> Config | None:
         """Return the configuration that the method itself would name now."""
-
-
-def name_of(config: Config) -> str:
-    """Return what a training is known by, however often it is taken up again."""
-    return repr(sorted(config.items()))
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.search.peer import MAX_REJECTED, Trace, name_of
+from benchmarks.search.peer import MAX_REJECTED, Trace
 from benchmarks.search.tasks import FACTOR, Task
 from search.events import Ending, Evaluation, Trial
 from search.execution.simulator import Happening, Simulator
@@ -18,6 +18,7 @@ from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import FinePhase
 from search.strategy.method import Method
 from search.strategy.phase import TIME_UP
+from search.strategy.ranking import name_of
 from search.study import FineSection, Study
 from search.task import Default
 

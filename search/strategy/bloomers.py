@@ -78,8 +78,9 @@ def curves_by_rung(
 ) -> dict[int, Curves]:
     """Return what the curves of an earlier phase have come to at each rung."""
     curves = {rung: Curves(chance) for rung in rungs}
-    for record in records:
-        for rung in rungs if record.trial.is_drawn else ():
+    drawn = [record for record in records if record.trial.is_drawn]
+    for record in drawn:
+        for rung in rungs:
             losses = losses_at(record, rung)
             if losses is not None:
                 curves[rung].enter(losses)

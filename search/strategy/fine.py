@@ -22,7 +22,7 @@ from search.strategy.budget import Ladder
 from search.strategy.change import Change
 from search.strategy.groups import Group, hold_config
 from search.strategy.living import NUM_BEST, LivingSpace
-from search.strategy.ranking import best_config, observations_of, rank_records
+from search.strategy.ranking import best_config, name_of, observations_of, rank_records
 from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.searchers import SEARCHERS, Question
 from search.strategy.trust import SURVIVOR, Trust, between_rows
@@ -141,7 +141,7 @@ class FinePhase(SearchPhase):
         """Take a proposal that is tried from the stock."""
         super().started(event)
         if isinstance(event, Trial):
-            self._again.pop(_name(event.config), None)
+            self._again.pop(name_of(event.config), None)
             if event.source == self._searcher and self._stock:
                 self._stock.popleft()
 
@@ -230,11 +230,7 @@ def _worth_another_try(
 ) -> dict[str, Config]:
     """Return configurations by name that coarse hasn't trained in full."""
     best = [each.trial.config for each in rank_records(coarse, ladder.coarse)[:MAX_AGAIN]]
-    return {_name(config): config for config in [*best, *list(flat.values())[:MAX_AGAIN]]}
-
-
-def _name(config: Config) -> str:
-    return repr(sorted(config.items()))
+    return {name_of(config): config for config in [*best, *list(flat.values())[:MAX_AGAIN]]}
 
 
 def _answer(searcher: str, question: Question, changes: list[Change]) -> Proposals:

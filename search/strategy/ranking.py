@@ -54,6 +54,11 @@ def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[O
     return found
 
 
+def name_of(config: Config) -> str:
+    """Return what a configuration is known by, whichever trial has it."""
+    return repr(sorted(config.items()))
+
+
 def best_config(observations: Iterable[Observation]) -> Config | None:
     """Return the configuration with the lowest loss at the highest rung; None without any."""
     finite = [each for each in observations if math.isfinite(each.loss)]

@@ -66,6 +66,15 @@ def phase(curves: dict[str, list[float]], *, source: str = "sobol", division: in
     return history
 
 
+def add(history: History, more: History) -> None:
+    """Enter the trials of another phase."""
+    for record in more:
+        assert history.apply(record.trial)
+        for event in (*record.evaluations, record.ending):
+            assert event is not None
+            history.apply(event)
+
+
 def names(history: History, chance: float | None = None) -> list[str]:
     return [record.trial.trial_id for record in flat_ones(list(history), (20, 60), chance)]
 
@@ -90,21 +99,12 @@ def test_who_was_stopped_isn_t_among_them() -> None:
 def test_what_a_model_proposed_is_no_measure() -> None:
     flat = {f"gp{n}": [1.0, 0.99] for n in range(30)}
     history = phase(STEEP)
-    for event in phase(flat, source="gp"):
-        record = history.apply(event.trial)
-        assert record
-        for each in (*event.evaluations, event.ending):
-            assert each is not None
-            history.apply(each)
+    add(history, phase(flat, source="gp"))
     assert names(history) == list(flat)
 
 
 def test_only_the_newest_rows_are_compared() -> None:
     history = phase({**STEEP, "old": [1.0, 0.99]})
     newer = {f"n{n}": [2.0, 1.0 + 0.01 * n] for n in range(10)}
-    for event in phase({**newer, "late": [2.0, 1.99]}, division=1):
-        history.apply(event.trial)
-        for each in (*event.evaluations, event.ending):
-            assert each is not None
-            history.apply(each)
+    add(history, phase({**newer, "late": [2.0, 1.99]}, division=1))
     assert names(history) == ["late"]

@@ -6,6 +6,7 @@ from search.space import Fixed, Float, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import NUM_FIRST, FinePhase, first_proposals
 from search.strategy.narrow import widened
+from search.strategy.ranking import name_of
 from search.trials import History
 
 
@@ -48,7 +49,7 @@ def test_the_survivors_come_first_then_the_model_with_a_few_random_points(
 def test_no_configuration_is_tried_twice(coarse: History) -> None:
     phase = fine(coarse, num_trials=40)
     Simulation(phase).run(10_000)
-    configs = [repr(sorted(record.trial.config.items())) for record in phase.history]
+    configs = [name_of(record.trial.config) for record in phase.history]
     assert len(set(configs)) == len(configs)
 
 
