@@ -15,6 +15,7 @@ from typing import Any, Literal
 from search.data import Dataset
 from search.errors import RunDirError
 from search.events import PHASES, Phase
+from search.findings import Finding
 from search.insight.curves import Verdict, judge_all
 from search.insight.result import (
     count_trials,
@@ -24,7 +25,7 @@ from search.insight.result import (
 )
 from search.insight.tables import curves_table, trials_table
 from search.report.html import write_report
-from search.rundir import PROVENANCE, RESULT, TRUST, RunDir
+from search.rundir import PREFLIGHT, PROVENANCE, RESULT, TRUST, RunDir
 from search.space import Space
 from search.strategy.budget import Plan
 from search.strategy.change import Change
@@ -87,6 +88,11 @@ def write_space(
         "defaults": [asdict(default) for default in defaults],
     }
     run.write_json(space_file(version), values)
+
+
+def read_preflight(run: RunDir) -> list[Finding]:
+    """Return what the preflight has found."""
+    return [Finding.from_json(each) for each in run.read_json(PREFLIGHT)["findings"]]
 
 
 def read_defaults(run: RunDir) -> list[Default]:

@@ -35,6 +35,7 @@ class Finding:
             suspect first.
         num_rows: How many there are.
         value: The number that decided; None where there is none.
+        interval: From where to where, where that is what was measured.
     """
 
     check: str
@@ -45,10 +46,13 @@ class Finding:
     rows: Rows = field(default_factory=_none)
     num_rows: int = 0
     value: float | None = None
+    interval: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values; of many rows the first ones."""
+        """Return the fields as JSON values; of many rows the first ones, an interval if any."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if fields.pop("interval") is not None:
+            fields["interval"] = list(self.interval or ())
         rows = self.rows[:MAX_ROWS].tolist()
         return {**fields, "columns": list(self.columns), "rows": rows}
 
@@ -56,7 +60,9 @@ class Finding:
     def from_json(cls, values: dict[str, Any]) -> Finding:
         """Read what :meth:`to_json` wrote."""
         rows = np.array(values["rows"], dtype=np.int64)
-        return cls(**{**values, "columns": tuple(values["columns"]), "rows": rows})
+        interval = tuple(values["interval"]) if "interval" in values else None
+        columns = tuple(values["columns"])
+        return cls(**{**values, "columns": columns, "rows": rows, "interval": interval})
 
 
 def warn(

@@ -85,7 +85,7 @@ class Run:
                 stack.enter_context(start.ray)
                 start.check_cluster()
                 start.preflight()
-                material, plan = start.heed_memory(), start.make_plan()
+                material, plan = start.heed_preflight(), start.make_plan()
                 conclusion = self._conclusion = Conclusion(self._run, material, plan)
                 search = Search(self._run, material, plan, start.ray)
                 coarse = search.coarse()
@@ -157,7 +157,7 @@ class Search:
         self._run = run
         self._material = material
         self._plan = plan
-        self._method = Method.of(run.study, material.space, material.defaults, plan)
+        self._method = Method.of(run.study, material.space, material.defaults, plan, material.first)
         self._phases = Phases(run, material, plan, ray)
 
     def coarse(self) -> History:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.artifacts import read_defaults, read_space
+from search.artifacts import read_defaults, read_preflight, read_space
 from search.errors import RunDirError
 from search.execution.forecast import Forecast, foresee
 from search.execution.worlds import Faulty, RecordedWorld
@@ -17,6 +17,7 @@ from search.rundir import PLAN, PREFLIGHT, SUBSAMPLE, RunDir
 from search.space import Space
 from search.speed import Speed
 from search.strategy.budget import make_plan
+from search.strategy.measured import where_first
 from search.strategy.method import Method
 from search.study import Study, resolve_study
 from search.trials import History, Record
@@ -63,6 +64,7 @@ class Rehearsal:
         self._space: Space = space
         self._world = RecordedWorld(space, records)
         self._defaults = read_defaults(run)
+        self._first = where_first(space, read_preflight(run), self._defaults[0].config)
         self._speed = _speed(run.read_json(PREFLIGHT)["speed"], records)
 
     def runs(self, circumstances: Circumstances, seeds: Sequence[int]) -> Iterator[Forecast]:
@@ -95,7 +97,7 @@ class Rehearsal:
             straggler_rate=circumstances.straggler_rate,
             seed=study.seed,
         )
-        method = Method.of(study, self._space, self._defaults, plan)
+        method = Method.of(study, self._space, self._defaults, plan, self._first)
         return foresee(method, plan, world)
 
 

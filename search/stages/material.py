@@ -13,7 +13,7 @@ from search.data.batches import Resident
 from search.data.features import Features, num_rows_to_keep
 from search.data.phase_rows import RowPlan, check_classes
 from search.rundir import PROVENANCE
-from search.space import Space, apply_overrides
+from search.space import Dimension, Space, apply_overrides
 from search.stages.run_context import RunContext
 from search.strategy.grid import check_grids
 from search.task import Default, ModelModule, load_model
@@ -35,6 +35,7 @@ class Material:
         space: The whole one, as the study has changed it.
         defaults: Published configurations.
         num_parameters: Of the first default's network.
+        first: A dimension as coarse is to look at it first; None: none.
     """
 
     data: Dataset
@@ -45,6 +46,7 @@ class Material:
     space: Space
     defaults: list[Default]
     num_parameters: int
+    first: Dimension | None = None
 
     @property
     def mode(self) -> Literal["max", "min"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from search.artifacts import write_space
+from search.artifacts import read_preflight, write_space
 from search.execution.capacity import check_workers
 from search.execution.context import PhaseContext
 from search.execution.session import RaySession
@@ -16,7 +16,7 @@ from search.stages.material import Material
 from search.stages.phase_context import make_phase_context
 from search.stages.run_context import RunContext
 from search.strategy.budget import Plan, make_plan
-from search.strategy.measured import fitting, num_on_a_gpu
+from search.strategy.measured import describe_first, fitting, num_on_a_gpu, where_first
 from search.training.preflight import preflight_seconds
 from search.training.scoring import chance_loss
 
@@ -56,7 +56,7 @@ class Start:
         """Look for what is wrong with the model, and measure what training costs here."""
         run, material = self._run, self._material
         if run.dir.exists(PLAN):
-            self._share_gpus(self._found())
+            self._share_gpus(read_preflight(run.dir))
             return
         budget = run.study.time_budget
         findings: list[Finding] = []
@@ -70,22 +70,23 @@ class Start:
         run.dir.write_json(PREFLIGHT, {"speed": measured, "findings": found})
         run.heed("preflight", findings, PREFLIGHT)
 
-    def _found(self) -> list[Finding]:
-        return [Finding.from_json(each) for each in self._run.dir.read_json(PREFLIGHT)["findings"]]
-
     def _share_gpus(self, findings: list[Finding]) -> None:
         shared = self.ray.share_gpus(num_on_a_gpu(findings))
         if shared > 1:
             self._run.say("preflight", "gpus", f"{shared} trials share a GPU")
 
-    def heed_memory(self) -> Material:
-        """Leave out of the space what the preflight has seen no room for."""
-        run, material = self._run, self._material
-        space, changes = fitting(material.space, self._found())
-        if changes and not run.dir.exists(PLAN):
-            write_space(run.dir, 0, space, changes, material.defaults)
-            run.say_changes(changes)
-        return replace(material, space=space)
+    def heed_preflight(self) -> Material:
+        """Leave out of the space what there is no room for, and see where to look first."""
+        run, material, found = self._run, self._material, read_preflight(self._run.dir)
+        space, changes = fitting(material.space, found)
+        first = where_first(space, found, material.defaults[0].config)
+        if not run.dir.exists(PLAN):
+            if changes:
+                write_space(run.dir, 0, space, changes, material.defaults)
+                run.say_changes(changes)
+            if first is not None:
+                run.say("preflight", "first", describe_first(first), low=first.low, high=first.high)
+        return replace(material, space=space, first=first)
 
     def make_plan(self) -> Plan:
         """Divide the budget between the phases."""

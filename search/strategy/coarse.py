@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from search.events import Growth
-from search.space import Space
+from search.space import Dimension, Space
 from search.strategy.budget import Ladder
 from search.strategy.groups import Group, groups_by_importance, hold_config
 from search.strategy.ranking import best_config
@@ -51,6 +51,8 @@ class CoarsePhase(SearchPhase):
         sizes: Training rows of the nested subsamples, rising; with one or none it can't grow.
         by_group: Vary one group of dimensions at a time, the others as in the best known
             configuration.
+        first: A dimension as it is to be looked at first: every second point takes it from there;
+            None: none.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class CoarsePhase(SearchPhase):
         watch: Watch | None = None,
         sizes: Sequence[int] = (),
         by_group: bool = False,
+        first: Dimension | None = None,
     ) -> None:
         super().__init__(
             "coarse",
@@ -82,6 +85,7 @@ class CoarsePhase(SearchPhase):
         self._sobol = SobolPoints(len(space.searched), seed)
         self._sizes = sizes
         self._by_group = by_group
+        self._first = space if first is None else space.replace(first)
         self._rounds: list[tuple[Group, ...]] = []
         self._growth: Growth | None = None
         self._begin_to_measure()
@@ -92,7 +96,7 @@ class CoarsePhase(SearchPhase):
     def propose(self, number: int) -> Proposal:
         """Return the Sobol point that follows, all but the group whose turn it is held."""
         number -= len(self._given)
-        config = self.space.from_unit(self._sobol[number])
+        config = (self.space if number % 2 else self._first).from_unit(self._sobol[number])
         if not self._by_group:
             return config, "sobol"
         best = best_config(self.seen.observations())

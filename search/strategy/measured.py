@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from search.findings import Finding
-from search.space import Choice, Space
+from search.space import Choice, Config, Float, Space
+from search.space.training import learning_rate_name
 from search.strategy.change import Change
 
-BATCH_SIZE, GPU_MEMORY = "batch_size", "gpu_memory"
+BATCH_SIZE, GPU_MEMORY, LEARNING_RATE = "batch_size", "gpu_memory", "learning_rate"
 MOST_ON_A_GPU = 4
 """More trials on a GPU take turns rather than go side by side."""
 
@@ -44,3 +45,35 @@ def fitting(space: Space, findings: Sequence[Finding]) -> tuple[Space, list[Chan
     after = replace(dimension, values=kept)
     why = f"batches of {limit:g} rows and more don't fit into memory"
     return space.replace(after), [Change.of(dimension, after, "narrowed", why, limit=limit)]
+
+
+def describe_first(first: Float) -> str:
+    """Return in words where coarse looks first."""
+    return (
+        f"every second point of coarse has {first.name} between {first.low:.2g} and "
+        f"{first.high:.2g}: there the preflight has seen the loss fall"
+    )
+
+
+def where_first(space: Space, findings: Sequence[Finding], published: Config) -> Float | None:
+    """Return the learning rates to look at first: those at which the loss has fallen.
+
+    Measured with the published configuration's optimizer; of the others' rates it says nothing.
+
+    Args:
+        space: What is searched.
+        findings: The preflight's.
+        published: What it tried.
+
+    Returns:
+        The learning rate's dimension with the range that was measured; None where none was, or
+        none that lies in the space.
+    """
+    measured = [f.interval for f in findings if f.check == LEARNING_RATE and f.interval]
+    own = learning_rate_name(str(published.get("optimizer", "")))
+    name = next((name for name in (own, LEARNING_RATE) if name in space), None)
+    dimension = None if name is None else space[name]
+    if not measured or not isinstance(dimension, Float):
+        return None
+    low, high = max(measured[0][0], dimension.low), min(measured[0][1], dimension.high)
+    return dimension.with_range(low, high) if low < high else None

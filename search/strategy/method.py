@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.space import Space
+from search.space import Dimension, Space
 from search.strategy.advice import advise, agreement
 from search.strategy.budget import Ladder, Plan
 from search.strategy.change import Change
@@ -56,6 +56,7 @@ class Method:
         chance: Loss of the best prediction that ignores the inputs; None where it isn't known:
             curves then get no verdict.
         sizes: Training rows of coarse's nested subsamples; none: they aren't questioned.
+        first: A dimension as coarse is to look at it first; None: none.
     """
 
     study: Study
@@ -68,9 +69,17 @@ class Method:
     max_run_seconds: float = math.inf
     chance: float | None = None
     sizes: tuple[int, ...] = ()
+    first: Dimension | None = None
 
     @classmethod
-    def of(cls, study: Study, space: Space, defaults: Sequence[Default], plan: Plan) -> Method:
+    def of(
+        cls,
+        study: Study,
+        space: Space,
+        defaults: Sequence[Default],
+        plan: Plan,
+        first: Dimension | None = None,
+    ) -> Method:
         """Return the method with the budget that a plan gives it."""
         return cls(
             study=study,
@@ -83,6 +92,7 @@ class Method:
             max_run_seconds=plan.max_run_seconds,
             chance=plan.chance if study.verdicts else None,
             sizes=plan.coarse_sizes,
+            first=first,
         )
 
     def coarse(self) -> SearchPhase:
@@ -112,6 +122,7 @@ class Method:
             watch=Watch(self.chance),
             sizes=self.sizes,
             by_group=self.study.coarse.order == "by-group",
+            first=self.first,
         )
 
     def narrow(self, coarse: History) -> Narrowed | None:

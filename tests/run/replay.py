@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from search.artifacts import read_defaults, read_space
+from search.artifacts import read_defaults, read_preflight, read_space
 from search.events import Ending, Evaluation, Event, Phase, Trial, event_to_json
 from search.execution.simulator import Simulator
 from search.rundir import PLAN, RunDir
 from search.strategy.budget import Plan
+from search.strategy.measured import where_first
 from search.strategy.method import Method
 from search.strategy.phase import PhaseStrategy
 from search.study import resolve_study
@@ -48,7 +49,9 @@ def _strategy(run: RunDir, phase: Phase) -> PhaseStrategy:
     space, focus = read_space(run, 0), read_space(run, 1)
     assert space is not None
     assert focus is not None
-    method = Method.of(study, space, read_defaults(run), Plan.from_json(run.read_json(PLAN)))
+    plan, defaults = Plan.from_json(run.read_json(PLAN)), read_defaults(run)
+    first = where_first(space, read_preflight(run), defaults[0].config)
+    method = Method.of(study, space, defaults, plan, first)
     if phase == "coarse":
         return method.coarse()
     return method.fine(focus, History(run.events("coarse")))

@@ -7,7 +7,7 @@ from scipy.stats import qmc
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, curve
 
 from search.events import Trial
-from search.space import Fixed, Space, apply_overrides
+from search.space import Fixed, Float, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase, SobolPoints
 from search.strategy.ranking import best_config
 from search.strategy.search_phase import Proposal
@@ -35,6 +35,22 @@ def test_published_defaults_come_first_then_sobol_points() -> None:
     assert [trial.trial_id for trial in trials] == [f"c{number:04d}" for number in range(40)]
     for trial in trials:
         SPACE.validate(trial.config)
+
+
+def test_every_second_point_is_taken_from_where_to_look_first() -> None:
+    name = "learning_rate_adam"
+    rate = SPACE[name]
+    assert isinstance(rate, Float)
+    first = rate.with_range(1e-3, 1e-2)
+    looking = CoarsePhase(SPACE, DEFAULTS, LADDER, num_trials=40, seed=0, first=first)
+    plain, looked = ([made.propose(2 + n)[0] for n in range(32)] for made in (phase(), looking))
+    assert [looked[n] for n in range(1, 32, 2)] == [plain[n] for n in range(1, 32, 2)]
+    moved = [(plain[n], looked[n]) for n in range(0, 32, 2) if name in plain[n]]
+    assert moved
+    for before, after in moved:
+        SPACE.validate(after)
+        assert first.to_unit(after[name]) == pytest.approx(rate.to_unit(before[name]))
+        assert {**after, name: before[name]} == before
 
 
 def test_a_default_outside_of_the_study_s_space_is_left_out() -> None:

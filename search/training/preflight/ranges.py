@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -126,9 +126,11 @@ def check_learning_rate(bench: Bench) -> list[Finding]:
     text = f"with {name} the loss falls from {found.low:.2g} to {found.high:.2g}"
     if found.low / 10 <= published <= found.high * 10:
         message = f"{text}; the published {published:g} is among them"
-        return [Finding("learning_rate", "PASS", message, value=found.high)]
-    remedy = "look at the ranges of the learning rates"
-    return [warn("learning_rate", f"{text}; the published {published:g} isn't", remedy)]
+        finding = Finding("learning_rate", "PASS", message, value=found.high)
+    else:
+        remedy = "look at the ranges of the learning rates"
+        finding = warn("learning_rate", f"{text}; the published {published:g} isn't", remedy)
+    return [replace(finding, interval=(found.low, found.high))]
 
 
 def check_batch_size(bench: Bench) -> list[Finding]:
