@@ -91,6 +91,7 @@ class Run:
                 coarse = search.coarse()
                 conclusion.look_at_default(coarse)
                 focus = search.narrow(coarse)
+                search.shorten(coarse)
                 fine = search.fine(focus, coarse)
                 confirmed = search.confirm(coarse, fine)
         except (Interrupted, RunFailed, KeyboardInterrupt) as error:
@@ -176,6 +177,12 @@ class Search:
         run.say_changes(narrowed.changes)
         write_space(run.dir, 1, narrowed.focus, narrowed.changes)
         return narrowed.focus
+
+    def shorten(self, coarse: History) -> None:
+        """Where the best trainings were over soon, what follows is shorter."""
+        self._method, why = self._method.after(coarse)
+        if why is not None and not self._run.dir.exists("fine"):
+            self._run.say("narrow", "shorter", why)
 
     def fine(self, focus: Space, coarse: History) -> History:
         """Narrow and long: the survivors again, then a model's proposals, under ASHA."""

@@ -119,6 +119,7 @@ class DrivenRun:
         narrowed = self.method.narrow(coarse)
         assert narrowed is not None
         write_space(self.dir, 1, narrowed.focus, narrowed.changes)
+        self.method, _ = self.method.after(coarse)
         fine = self._phase(self.method.fine(narrowed.focus, coarse))
         if fine is None:
             return self._end("interrupted", reason="a signal came")

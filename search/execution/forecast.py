@@ -92,6 +92,7 @@ def foresee(
     narrowed = method.narrow(coarse.history)
     if narrowed is None:
         return Forecast(method.slots, tuple(phases))
+    method, _ = method.after(coarse.history)
     fine = method.fine(narrowed.focus, coarse.history)
     deadline = Deadline(lambda: method.fine_ends_at(coarse.history, fine.history, plan))
     simulator.run(fine, lambda: deadline.at(simulator.now))

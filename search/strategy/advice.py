@@ -1,7 +1,8 @@
 """What the curves of a phase's survivors agree on, and what it changes where fine looks first.
 
 Overfitting asks for more regularisation, underfitting for more capacity, a swinging loss for
-larger batches. Trainings that still improve ask for time, which fine and the proof give.
+larger batches. Trainings that still improve ask for time, which fine and the proof give; those
+that were at their best soon after the start ask for less of it.
 """
 
 from __future__ import annotations
@@ -42,17 +43,30 @@ def advise(space: Space, counts: Counter[Name]) -> tuple[Space, list[Change]]:
         space: The narrowed space.
         counts: Of the survivors' verdicts.
     """
-    total, changes = counts.total(), []
+    changes = []
     for name, (move, words) in _MOVES.items():
-        if total < MIN_VOICES or counts[name] <= AGREED * total:
+        if not _agreed(counts, name):
             continue
-        why = f"{counts[name]} of {total} survivors are {name}: {words}"
+        why = f"{_said(counts, name)}: {words}"
         for dimension in space.searched:
             after = move(dimension)
             if after is not None and after != dimension:
                 changes.append(Change.of(dimension, after, "moved", why, agreed=counts[name]))
                 space = space.replace(after)
     return space, changes
+
+
+def shorter(counts: Counter[Name]) -> str | None:
+    """Return why trainings that follow may be shorter; None where survivors don't agree on it."""
+    return _said(counts, "too-long") if _agreed(counts, "too-long") else None
+
+
+def _agreed(counts: Counter[Name], name: Name) -> bool:
+    return counts.total() >= MIN_VOICES and counts[name] > AGREED * counts.total()
+
+
+def _said(counts: Counter[Name], name: Name) -> str:
+    return f"{counts[name]} of {counts.total()} survivors are {name}"
 
 
 def _regularise(dimension: Dimension) -> Dimension | None:

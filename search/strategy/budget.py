@@ -91,6 +91,11 @@ class Ladder:
         return self.rungs[-4:]
 
     @property
+    def shorter(self) -> Ladder:
+        """The ladder whose full run is the rung below this one's."""
+        return Ladder(self.rungs[:-1], self.factor, self.spacing)
+
+    @property
     def common(self) -> tuple[int, ...]:
         """The rungs that coarse and fine have in common."""
         return self.fine[:-1]

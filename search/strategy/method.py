@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search.space import Dimension, Space
-from search.strategy.advice import advise, agreement
+from search.strategy.advice import advise, agreement, shorter
 from search.strategy.budget import Ladder, Plan
 from search.strategy.change import Change
 from search.strategy.coarse import CoarsePhase, default_proposals
@@ -18,7 +18,7 @@ from search.strategy.confirm import ConfirmPhase, choose_candidates
 from search.strategy.fine import FinePhase, first_proposals
 from search.strategy.grid import GridPhase
 from search.strategy.groups import Group, groups_by_importance
-from search.strategy.narrow import gather_evidence, narrow, widened
+from search.strategy.narrow import choose_survivors, gather_evidence, narrow, widened
 from search.strategy.proof import ProofPlan
 from search.strategy.search_phase import SearchPhase
 from search.strategy.watch import Watch
@@ -142,6 +142,23 @@ class Method:
         focus, moved = advise(focus, agreement(evidence.survivors, self.chance))
         return Narrowed(focus, [*changes, *moved])
 
+    def after(self, coarse: History) -> tuple[Method, str | None]:
+        """Return the method from here on, and why it differs from this one; None where it doesn't.
+
+        Where most survivors of coarse were at their best within a tenth of their training, what
+        follows is a rung shorter: fine and the proof. Not where the study sets the length, nor where
+        fine has more rows than coarse had: on few rows a training is over sooner.
+        """
+        if self.study.budget.full_epochs is not None or len(self.sizes) != 1:
+            return self, None
+        survivors = choose_survivors(coarse.ended, self.ladder, self.study.narrow.survivors)
+        why = shorter(agreement(survivors, self.chance))
+        if why is None:
+            return self, None
+        ladder = self.ladder.shorter
+        words = f"{why}: from here on a full run has {ladder.full:,} training samples"
+        return replace(self, ladder=ladder), f"{words} instead of {self.ladder.full:,}"
+
     def fine(self, focus: Space, coarse: History) -> SearchPhase:
         """Narrow and long: the survivors again, then a model's proposals or a grid, under ASHA."""
         if self.study.fine.searcher == "grid":
@@ -191,6 +208,7 @@ class Method:
         wanted = self.study.confirm
         number = wanted.num_finalists
         candidates = choose_candidates(coarse, fine, self.defaults, self.ladder, number)
+        plan = replace(plan, ladder=self.ladder)
         return ProofPlan(candidates, plan, number + 1, wanted.num_seeds)
 
     def confirm(self, proof: ProofPlan, num_divisions: int = 0) -> ConfirmPhase:

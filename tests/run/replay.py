@@ -54,7 +54,8 @@ def _strategy(run: RunDir, phase: Phase) -> PhaseStrategy:
     method = Method.of(study, space, defaults, plan, first)
     if phase == "coarse":
         return method.coarse()
-    return method.fine(focus, History(run.events("coarse")))
+    coarse = History(run.events("coarse"))
+    return method.after(coarse)[0].fine(focus, coarse)
 
 
 def _decisions(events: list[Event]) -> list[dict]:

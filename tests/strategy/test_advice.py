@@ -7,6 +7,10 @@ from planted_curves import BEST, CHANCE, learning, record
 
 from search.space import Choice, Float, Integer, Space
 from search.strategy.advice import advise, agreement
+from search.strategy.budget import Ladder
+from search.strategy.method import Method
+from search.study import BudgetSection, Study
+from search.trials import Ending, History, Record
 
 SPACE = Space(
     [
@@ -58,3 +62,34 @@ def test_survivors_are_judged_on_the_scale_of_the_best_of_them() -> None:
     assert agreement([best, small], CHANCE) == Counter({"healthy": 1, "underfitting": 1})
     assert agreement([best, small], None) == Counter()
     assert BEST < CHANCE
+
+
+LADDER = Ladder((222, 666, 2000, 6000), 3)
+OVER_SOON = [0.95, *[0.96] * 19]
+
+
+def after(
+    courses: list[list[float]], *, sizes: tuple[int, ...] = (800,), **study: object
+) -> Ladder:
+    """Return the rungs after a coarse phase of trials with these courses."""
+    records = [record(each, trial_id=f"c{number:04d}") for number, each in enumerate(courses)]
+    coarse = History([event for each in records for event in _events(each)])
+    made = Method(Study(**study), SPACE, [], LADDER, chance=CHANCE, sizes=sizes)  # type: ignore[arg-type]
+    method, why = made.after(coarse)
+    assert (why is not None) == (method.ladder != LADDER)
+    return method.ladder
+
+
+def _events(each: Record) -> list:
+    return [each.trial, *each.evaluations, Ending(each.trial.trial_id, "completed", "trained")]
+
+
+def test_where_all_was_learnt_soon_what_follows_is_a_rung_shorter() -> None:
+    late = learning(1.0, 3)
+    assert after([OVER_SOON] * 4 + [late]).rungs == (222, 666, 2000)
+    assert after([OVER_SOON] * 2 + [late] * 3) == LADDER
+
+
+def test_few_rows_or_the_study_s_own_length_shorten_nothing() -> None:
+    assert after([OVER_SOON] * 5, sizes=(800, 2400)) == LADDER
+    assert after([OVER_SOON] * 5, budget=BudgetSection(full_epochs=5)) == LADDER
