@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
-from search.space import Config, Fixed, Float, Space, Value
+from search.space import Choice, Config, Fixed, Float, Space, Value
 from search.strategy.change import Change
 from search.strategy.edges import stretch
 
@@ -17,6 +17,7 @@ NUM_BEST = 6
 """So many configurations speak for a change, the best at the highest rungs."""
 MIN_USED = 4
 """So many of them must use a dimension."""
+CHANCE = 0.05
 RESTORE = 1 / 3
 """A narrowing is taken back when this share of them lies outside of it."""
 
@@ -49,7 +50,11 @@ class LivingSpace:
         values = [config[name] for config in best if name in config]
         if len(values) < MIN_USED:
             return None
-        return self._widened(name, values) or self._restoration(name, values)
+        return (
+            self._widened(name, values)
+            or self._restoration(name, values)
+            or self._without_losing_side(name, values)
+        )
 
     def _widened(self, name: str, values: list[Value]) -> Change | None:
         dimension = self.whole[name]
@@ -60,6 +65,29 @@ class LivingSpace:
             return None
         why = f"at least half of the best {len(values)} lie in the outer tenth: widened"
         return Change.of(dimension, after, "widened", why, best=values)
+
+    def _without_losing_side(self, name: str, values: list[Value]) -> Change | None:
+        """Return a choice in order without the values beyond all of the best ones.
+
+        Where the strongest dropout helped, none isn't tried any more. What chance explains stays.
+        """
+        if name not in self.focus or name in self._restored:
+            return None
+        known = self.focus[name]
+        if not isinstance(known, Choice) or not known.ordered:
+            return None
+        places = [known.values.index(value) for value in values if value in known.values]
+        if len(places) < NUM_BEST:
+            return None
+        kept = known.values[min(places) : max(places) + 1]
+        by_chance = (len(kept) / len(known.values)) ** len(places)
+        if len(kept) == len(known.values) or by_chance >= CHANCE:
+            return None
+        after = replace(known, values=kept)
+        why = (
+            f"all of the best {len(values)} lie in {list(kept)}: the others are on the losing side"
+        )
+        return Change.of(known, after, "narrowed", why, best=values)
 
     def _restoration(self, name: str, values: list[Value]) -> Change | None:
         if name in self._restored or name not in self.focus:
@@ -86,6 +114,9 @@ class LivingSpace:
     def apply(self, changes: Sequence[Change]) -> None:
         """Carry changes out."""
         for change in changes:
+            if change.change == "narrowed":
+                self.focus = self.focus.replace(change.dimension_after)
+                continue
             self.whole = self.whole.replace(change.dimension_after)
             self._restored.add(change.dimension)
         self.changes += changes

@@ -146,8 +146,8 @@ class Method:
         """Return the method from here on, and why it differs from this one; None where it doesn't.
 
         Where most survivors of coarse were at their best within a tenth of their training, what
-        follows is a rung shorter: fine and the proof. Not where the study sets the length, nor where
-        fine has more rows than coarse had: on few rows a training is over sooner.
+        follows is a rung shorter: fine and the proof. Not where the study sets the length, nor
+        where fine has more rows than coarse had: on few rows a training is over sooner.
         """
         if self.study.budget.full_epochs is not None or len(self.sizes) != 1:
             return self, None

@@ -84,3 +84,34 @@ def test_a_fixed_dimension_stays_fixed_when_another_is_restored() -> None:
     living.apply(living.reconsider([*best]))
     assert living.focus["num_layers"] == SPACE["num_layers"]
     assert living.focus["batch_size"] == focus["batch_size"]
+
+
+DROPOUT = Choice(name="dropout", values=(0.0, 0.3, 0.5, 0.7), ordered=True)
+
+
+def test_values_on_the_losing_side_are_left_out_of_where_it_looks_first() -> None:
+    whole = Space([DROPOUT, Choice(name="kind", values=("a", "b"))])
+    living = LivingSpace(whole, whole)
+    best: list[Config] = [
+        {"dropout": value, "kind": "a"} for value in (0.7, 0.5, 0.7, 0.7, 0.5, 0.7)
+    ]
+    (change,) = living.reconsider(best)
+    assert (change.dimension, change.change) == ("dropout", "narrowed")
+    living.apply([change])
+    assert living.focus["dropout"].values == (0.5, 0.7)  # type: ignore[union-attr]
+    assert living.whole == whole, "it may still be proposed"
+    assert living.reconsider(best) == []
+    others: list[Config] = [
+        {"dropout": value, "kind": "a"} for value in (0.0, 0.3, 0.0, 0.5, 0.7, 0.7)
+    ]
+    (back,) = living.reconsider(others)
+    assert (back.dimension, back.change) == ("dropout", "restored")
+    living.apply([back])
+    assert living.focus["dropout"] == DROPOUT
+    assert living.reconsider(best) == [], "not to and fro"
+
+
+def test_five_of_the_best_or_three_of_four_values_are_no_losing_side() -> None:
+    living = LivingSpace(Space([DROPOUT]), Space([DROPOUT]))
+    assert living.reconsider([{"dropout": 0.7}] * 5) == []
+    assert living.reconsider([{"dropout": value} for value in (0.3, 0.5, 0.7) * 2]) == []
