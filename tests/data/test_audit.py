@@ -129,6 +129,21 @@ def test_what_happened_beside_what_was_planned_is_found_by_the_difference() -> N
     assert "the difference of 'arrived' and 'planned'" in found.message
 
 
+def test_what_happened_between_two_leaks_is_found_and_no_honest_column_with_it() -> None:
+    random = np.random.default_rng(0)
+    number = 3_000
+    hour, way = random.uniform(6.0, 22.0, number), random.uniform(100.0, 2_500.0, number)
+    flown = way / 8.0 + random.normal(0.0, 8.0, number)
+    left = random.exponential(2.0 * hour, number) - 8.0
+    came = left + flown - way / 8.0 + random.normal(0.0, 6.0, number)
+    columns = {"hour": hour, "way": way, "flown": flown, "left": left, "came": came}
+    table = pa.table({**columns, "late": np.where(came > 20.0, "yes", "no").tolist()})
+    found = about(audited(table, "late"), "leaking_column")
+    assert [each.columns[0] for each in found] == ["came", "left", "flown"]
+    assert found[2].status == "WARN"
+    assert "tells how 'came' and 'left' differ" in found[2].message
+
+
 def test_odd_tables_are_audited_without_a_traceback() -> None:
     names = [f"n{number}" for number in range(3_000)]
     table = shop().append_column("name", pa.array(names))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from search.data.audit.between import between_leaks
 from search.data.audit.out_of_fold import trees
 from search.data.audit.view import View
 from search.findings import Finding, warn
@@ -31,7 +32,7 @@ def check_leaks(view: View) -> list[Finding]:
 
     A column that predicts the label nearly perfectly was made from it, or afterwards. So was one
     of two whose difference does: what happened, beside what was planned. The one that says more
-    alone is named.
+    alone is named. So was one that tells what happened between two of these.
     """
     alone = {name: strength(_bins(view, name), view) for name in view.plain}
     measure = "AUC" if view.is_classification else "R²"
@@ -59,7 +60,19 @@ def check_leaks(view: View) -> list[Finding]:
                 value=score,
             )
         )
-    return sorted(found, key=lambda each: -(each.value or 0.0))
+    found.sort(key=lambda each: -(each.value or 0.0))
+    leaks = [column for each in found for column in each.columns]
+    return found + [
+        warn(
+            "leaking_column",
+            f"'{name}' tells how '{first}' and '{second}' differ, which know the label (rank "
+            f"correlation {score:.2f} of what no other column tells)",
+            f"leave it out unless it is known before the label: data.ignore=[{name}]",
+            columns=[name],
+            value=score,
+        )
+        for name, (first, second, score) in between_leaks(view, leaks).items()
+    ]
 
 
 def _by_difference(
