@@ -66,8 +66,8 @@ def where_first(space: Space, findings: Sequence[Finding], published: Config) ->
         published: What it tried.
 
     Returns:
-        The learning rate's dimension with the range that was measured; None where none was, or
-        none that lies in the space.
+        The learning rate's dimension with the range that was measured; None where none was, none
+        that lies in the space, or no less than all of it.
     """
     measured = [f.interval for f in findings if f.check == LEARNING_RATE and f.interval]
     own = learning_rate_name(str(published.get("optimizer", "")))
@@ -76,4 +76,5 @@ def where_first(space: Space, findings: Sequence[Finding], published: Config) ->
     if not measured or not isinstance(dimension, Float):
         return None
     low, high = max(measured[0][0], dimension.low), min(measured[0][1], dimension.high)
-    return dimension.with_range(low, high) if low < high else None
+    first = dimension.with_range(low, high) if low < high else dimension
+    return None if first == dimension else first

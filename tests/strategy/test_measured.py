@@ -68,6 +68,7 @@ def test_where_the_loss_fell_is_looked_at_first_within_the_space() -> None:
     [
         (RATES, Finding("learning_rate", "PASS", "the loss falls", value=0.3), "adam"),
         (RATES, replace(FELL, interval=(0.2, 0.3)), "adam"),
+        (RATES, replace(FELL, interval=(1e-9, 10.0)), "adam"),
         (RATES, FELL, "rmsprop"),
         (Space([BATCH]), FELL, "adam"),
         (Space([Fixed(name="learning_rate", value=0.1)]), FELL, "adam"),
