@@ -28,19 +28,19 @@ TASKS: dict[str, dict[str, Any]] = {
         "data": "adult.parquet",
         "label": "income",
         "model": "models.mlp",
-        "seconds": 240.0,
+        "seconds": 120.0,
     },
     "covertype": {
         "data": "covertype_16pct.parquet",
         "label": "Cover_Type",
         "model": "models.mlp",
-        "seconds": 240.0,
+        "seconds": 120.0,
     },
     "fashion_mnist": {
         "data": "fashion_mnist.parquet",
         "label": "label",
         "model": "models.cnn",
-        "seconds": 480.0,
+        "seconds": 300.0,
     },
 }
 METHODS = ("sieve", "ray_asha_random", "optuna_tpe_hyperband", "syne_tune")
