@@ -1,4 +1,6 @@
-"""Files that a crash or a full disk leaves whole: written at once, or grown by whole lines."""
+"""Where files are, and files that a crash or a full disk leaves whole: written at once, or grown by
+whole lines.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pyarrow import fs
+
 from search.errors import RunDirError, Unwritable
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _LEAST_FREE = 2**14
+
+
+def locate(address: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system of a path or URI (``s3://bucket/folder``), and the path there.
+
+    Raises:
+        OSError: The storage can't be used.
+        ValueError: It is no address that pyarrow knows.
+    """
+    if "://" not in address:
+        return fs.LocalFileSystem(), str(Path(address).expanduser().absolute())
+    filesystem, path = fs.FileSystem.from_uri(address)
+    return filesystem, path
 
 
 def write_at_once(target: Path, write: Callable[[Path], Any]) -> None:

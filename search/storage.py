@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from pyarrow import fs
 
 from search.errors import RunDirError, Unwritable
-from search.files import write_at_once
+from search.files import locate, write_at_once
 
 SCHEMES = ("s3", "gs")
 PATIENCE_S = 90.0
@@ -161,7 +161,6 @@ class Storage:
 @cache
 def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
     try:
-        filesystem, root = fs.FileSystem.from_uri(address)
+        return locate(address)
     except (OSError, ValueError) as error:
         raise RunDirError(f"{address} can't be used ({error})") from error
-    return filesystem, root

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from pyarrow import fs
 from sklearn import datasets
 
 from search.errors import DataError, did_you_mean
+from search.files import locate
 
 _BUNDLED: dict[str, Callable[[], Any]] = {
     "digits": datasets.load_digits,
@@ -84,13 +84,10 @@ def _read_files(uri: str) -> pa.Table:
 
 
 def _locate(uri: str) -> tuple[fs.FileSystem, str]:
-    if "://" not in uri:
-        return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
     try:
-        filesystem, path = fs.FileSystem.from_uri(uri)
-    except (pa.ArrowInvalid, OSError) as error:
+        return locate(uri)
+    except (OSError, ValueError) as error:
         raise DataError(f"data {uri}: {str(error).splitlines()[0]}") from error
-    return filesystem, path
 
 
 def _read_folder(filesystem: fs.FileSystem, path: str, uri: str) -> pa.Table:

@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import models
 import search
+from search.files import locate
 from search.insight.nodes import Node
 
 _PACKAGES = ("ray", "torch", "hyperopt", "pyarrow", "numpy", "scikit-learn")
@@ -89,13 +90,6 @@ def _code_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _open(storage: str) -> tuple[fs.FileSystem, str]:
-    if "://" in storage:
-        filesystem, path = fs.FileSystem.from_uri(storage)
-        return filesystem, path
-    return fs.LocalFileSystem(), str(Path(storage).absolute())
-
-
 @contextmanager
 def _marker(storage: str | None) -> Iterator[str]:
     """Leave a file in the folder for the nodes to find, and take it away again."""
@@ -104,7 +98,7 @@ def _marker(storage: str | None) -> Iterator[str]:
         yield name
         return
     try:
-        filesystem, path = _open(storage)
+        filesystem, path = locate(storage)
         filesystem.create_dir(path, recursive=True)
         with filesystem.open_output_stream(f"{path}/{name}") as stream:
             stream.write(b"sieve")
@@ -120,7 +114,7 @@ def _marker(storage: str | None) -> Iterator[str]:
 def _storage_problem(storage: str, marker: str) -> str | None:
     """Return why a node can't use the folder; None: it can."""
     try:
-        filesystem, path = _open(storage)
+        filesystem, path = locate(storage)
         if filesystem.get_file_info(f"{path}/{marker}").type != fs.FileType.File:
             return f"{storage} isn't the folder that the driver sees"
         own = f"{path}/{marker}-{uuid.uuid4().hex}"
