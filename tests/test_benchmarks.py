@@ -9,7 +9,8 @@ import pytest
 from benchmarks.guide.honesty import confirms, rows
 from benchmarks.real_table import rows_of
 from benchmarks.search.__main__ import main
-from benchmarks.search.report import Pairs, mean_curve
+from benchmarks.search.methods import METHODS
+from benchmarks.search.report import Pairs, mean_curve, read_missing
 
 
 def run_search(out: Path, methods: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict]:
@@ -28,6 +29,17 @@ def test_a_search_benchmark_keeps_what_it_has_done(tmp_path, monkeypatch):
     assert len(written.splitlines()) == 2
     assert both["random"] == first["random"]
     assert [len(both["sieve"]["bloom:0"][seed]) for seed in "01"] == [64, 64]
+
+
+def test_a_peer_that_cannot_be_run_is_named_with_the_reason(tmp_path, monkeypatch, capsys):
+    def absent():
+        raise ImportError("it isn't there")
+
+    monkeypatch.setitem(METHODS, "absent", absent)
+    assert run_search(tmp_path, "absent", monkeypatch) == {}
+    run_search(tmp_path, "random", monkeypatch)  # what was missing stays so until it has been run
+    assert read_missing(tmp_path) == {"absent": "it isn't there"}
+    assert "absent is left out: it isn't there" in capsys.readouterr().err
 
 
 def test_the_same_seed_is_the_same_search(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.search.methods import METHODS
 from benchmarks.search.peer import Trace
-from benchmarks.search.report import Outcome, read_runs
+from benchmarks.search.report import read_missing, read_runs, regrets_of
 from benchmarks.search.suite import DEVELOPMENT, load_task
 from benchmarks.search.tasks import Task
 
@@ -91,7 +91,8 @@ def main() -> None:
     parser.add_argument("--full-runs", type=float, default=64, help="the budget, in full trainings")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    missing: dict[str, str] = {}
+    missing = read_missing(arguments.out)
+    left_out: set[str] = set()
     cells = [
         Cell(method, task, seed)
         for seed in range(arguments.seeds)
@@ -100,15 +101,17 @@ def main() -> None:
     ]
     done = kept_cells(arguments.out)
     for cell in cells:
-        if cell.method in missing or cell in done:
+        if cell.method in left_out or cell in done:
             continue
         try:
             keep(arguments.out, run_cell(cell, arguments.workers, arguments.full_runs))
+            missing.pop(cell.method, None)
         except ImportError as error:
+            left_out.add(cell.method)
             missing[cell.method] = str(error)
             print(f"{cell.method} is left out: {error}", file=sys.stderr)
     write_json(arguments.out / "missing.json", missing)
-    write_json(arguments.out / "regret.json", Outcome.read(arguments.out).regrets)
+    write_json(arguments.out / "regret.json", regrets_of(read_runs(arguments.out)))
 
 
 if __name__ == "__main__":

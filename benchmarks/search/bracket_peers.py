@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +146,7 @@ class Neps(BracketPeer):
                 "epoch": neps.HPOInteger(task.rungs[0], task.rungs[-1], is_fidelity=True),
             }
         )
-        self._neps = neps.AskAndTell(getattr(neps.algorithms, algorithm)(space))
+        self._neps = neps.AskAndTell(_neps_algorithm(algorithm, task)(space))
 
     def ask(self) -> Job:
         """Return its next job."""
@@ -154,6 +156,26 @@ class Neps(BracketPeer):
 
     def _tell(self, job: Job, loss: float) -> None:
         self._neps.tell(job.handle, loss)
+
+
+def _neps_algorithm(name: str, task: Task) -> Callable[..., Any]:
+    """Return an algorithm that takes the space.
+
+    Raises:
+        ImportError: ifBO's network can't be had; its package downloads the weights.
+    """
+    import neps
+
+    algorithm: Callable[..., Any] = getattr(neps.algorithms, name)
+    if name != "ifbo":
+        return algorithm
+    from ifbo.surrogate import FTPFN
+
+    try:
+        FTPFN()
+    except (OSError, ValueError) as error:
+        raise ImportError(f"ifBO's network can't be downloaded ({type(error).__name__})") from error
+    return partial(algorithm, use_priors=task.prior is not None)
 
 
 def _hyperparameter(dimension: Dimension) -> Any:

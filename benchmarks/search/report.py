@@ -89,6 +89,22 @@ def read_runs(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 
+def regrets_of(runs: list[dict[str, Any]]) -> Regrets:
+    """Return the regrets of some outcomes."""
+    regrets: Regrets = {}
+    for run in runs:
+        by_task = regrets.setdefault(run["method"], {}).setdefault(run["task"], {})
+        by_task[str(run["seed"])] = run["regret"]
+    return regrets
+
+
+def read_missing(folder: Path) -> dict[str, str]:
+    """Return which methods couldn't be run, and why."""
+    path = folder / "missing.json"
+    reasons: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    return reasons
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a folder of ``python -m benchmarks.search`` holds.
@@ -111,12 +127,8 @@ class Outcome:
     def read(cls, folder: Path) -> Outcome:
         """Read a folder's runs."""
         runs = read_runs(folder)
-        regrets: Regrets = {}
-        for run in runs:
-            by_task = regrets.setdefault(run["method"], {}).setdefault(run["task"], {})
-            by_task[str(run["seed"])] = run["regret"]
         return cls(
-            regrets,
+            regrets_of(runs),
             _means(runs, "cpu_seconds"),
             _means(runs, "killed_share"),
             runs[0]["workers"],
@@ -203,6 +215,8 @@ Written by `python -m benchmarks.search.report`; nothing here is typed in by han
 page from the folders. The peers need `pip install 'sieve-search[peers]'`; NePS asks for an older
 pandas and for torchvision, and was installed beside them without its requirements
 (`pip install --no-deps neural-pipeline-search ifbo pymoo more-itertools portalocker seaborn`).
+Syne Tune 0.16 ships no MOBSTER any more: its ASHA with density ratios (BORE) and with conformal
+quantiles (CQR) stand in its place.
 
 The tasks are public surrogates of real trainings (LCBench, TaskSet, XGBoost); workers and time are
 simulated, trainings cost what they cost in the data, and the methods' own time isn't charged.
@@ -246,9 +260,12 @@ def write_readme(folders: Sequence[Path], target: Path, figures: Sequence[Path] 
         tasks = sorted({task for by_task in outcome.regrets.values() for task in by_task})
         picture = f"{folder.name}.svg"
         draw(outcome.regrets, target.with_name(picture))
+        missing = [f"`{name}` wasn't run: {why}" for name, why in read_missing(folder).items()]
         parts.append(
             f"## {outcome.full_runs:g} full trainings on {outcome.num_workers} workers\n\n"
-            f"Tasks: {_shortened(tasks)}.\n\n{table(outcome)}\n![Regret over time]({picture})\n"
+            f"Tasks: {_shortened(tasks)}.\n\n{table(outcome)}\n"
+            + "".join(f"{line}.\n\n" for line in missing)
+            + f"![Regret over time]({picture})\n"
         )
     parts += [Figures.read(path).markdown() for path in figures]
     target.write_text("\n".join(parts))
