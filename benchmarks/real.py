@@ -46,13 +46,25 @@ TASKS: dict[str, dict[str, Any]] = {
 METHODS = ("sieve", "ray_asha_random", "optuna_tpe_hyperband", "syne_tune")
 
 
-def run_sieve(task: dict[str, Any], seed: int, folder: Path) -> dict[str, Any]:
-    """Run the command, and return its curve within the search's time and its tests."""
-    shutil.rmtree(folder / "run", ignore_errors=True)  # a folder of this benchmark's own
+def sieve_command(task: dict[str, Any], seed: int, out: Path) -> list[str]:
+    """Return the command of a run that may search for the task's seconds, and prove after it."""
     budget = task["seconds"] / (1.0 - ConfirmSection().share)
     command = [str(Path(sys.executable).with_name("sieve")), "run", "--data", task["data"]]
     command += ["--label", task["label"], "--model", task["model"], "--seed", str(seed)]
-    command += ["--time-budget", f"{budget:.0f}s", "--out", str(folder / "run")]
+    return [*command, "--time-budget", f"{budget:.0f}s", "--out", str(out)]
+
+
+def task_of(name: str) -> dict[str, Any]:
+    """Return a task with the path of its data, in the folder that SIEVE_DATA names."""
+    if "SIEVE_DATA" not in os.environ:
+        raise SystemExit("name the folder with the data in SIEVE_DATA")
+    return {**TASKS[name], "data": str(Path(os.environ["SIEVE_DATA"]) / TASKS[name]["data"])}
+
+
+def run_sieve(task: dict[str, Any], seed: int, folder: Path) -> dict[str, Any]:
+    """Run the command, and return its curve within the search's time and its tests."""
+    shutil.rmtree(folder / "run", ignore_errors=True)  # a folder of this benchmark's own
+    command = sieve_command(task, seed, folder / "run")
     measured = run_measured(command, folder / "sieve.log")
     if measured.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {measured.returncode}; see its log")
@@ -99,14 +111,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("runs/real"))
     arguments = parser.parse_args()
-    if "SIEVE_DATA" not in os.environ:
-        raise SystemExit("name the folder with the data in SIEVE_DATA")
     methods = [name for name in METHODS if name in arguments.methods.split(",")]
     for seed in range(arguments.seeds):
         for name in arguments.tasks.split(","):
             folder = arguments.out / f"{name}-{seed}"
-            data = str(Path(os.environ["SIEVE_DATA"]) / TASKS[name]["data"])
-            _measure(methods, {**TASKS[name], "data": data}, seed, folder)
+            _measure(methods, task_of(name), seed, folder)
 
 
 def _measure(methods: list[str], task: dict[str, Any], seed: int, folder: Path) -> None:

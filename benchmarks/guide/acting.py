@@ -2,7 +2,8 @@
 
 ``SIEVE_DATA=FOLDER python -m benchmarks.guide.acting --runs FOLDER --out FILE.json``
 
-A run of both for each seed, whose folders are kept and not run again. Compute is the seconds that
+A run of both for each seed, whose folders are kept and not run again; those with verdicts are the
+runs of ``benchmarks.real``, whose folder may be given. Compute is the seconds that
 trials of coarse and fine have trained and been evaluated for, until one of them had a validation
 loss that both runs came to.
 """
@@ -11,9 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,10 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.figures import Figures
+from benchmarks.real import sieve_command, task_of
 from search.rundir import RunDir
 
-TASKS = {
-    "fashion_mnist": ("label", "models.cnn"),
-    "covertype_16pct": ("Cover_Type", "models.mlp"),
-}
+NAMES = ("fashion_mnist", "covertype")
 
 
 @dataclass(frozen=True)
@@ -68,58 +65,59 @@ def outcome_of(run: RunDir) -> Outcome:
     return Outcome(course, run.read_json("result.json")["winner"]["test"]["mean"])
 
 
-def run_one(name: str, seed: int, verdicts: str, time_budget: str, folder: Path) -> Outcome:
+def run_one(name: str, seed: int, verdicts: str, folder: Path) -> Outcome:
     """Run a study once, if its folder holds no complete run yet."""
-    out = folder / f"{name}-{seed}-{verdicts}"
-    label, model = TASKS[name]
-    data = Path(os.environ["SIEVE_DATA"]) / f"{name}.parquet"
-    command = [str(Path(sys.executable).with_name("sieve")), "run", "--data", str(data)]
-    command += ["--label", label, "--model", model, "--seed", str(seed), "--out", str(out)]
-    command += ["--time-budget", time_budget, "--set", f"verdicts={verdicts}"]
-    command += ["--set", "confirm.num_finalists=1", "--set", "confirm.share=0.25"]
+    out = folder / f"{name}-{seed}" / {"on": "run", "off": "off"}[verdicts]
     if not (out / "result.json").exists():
+        command = [*sieve_command(task_of(name), seed, out), "--set", f"verdicts={verdicts}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return outcome_of(RunDir.open(out))
 
 
-def compare(name: str, num_seeds: int, time_budget: str, folder: Path) -> dict[str, Any]:
-    """Return a row of the table: how much less training, and how the tests differ."""
-    shares, tests, ended = [], [], 0
+def compare(name: str, num_seeds: int, folder: Path) -> dict[str, Any]:
+    """Return a row of the table: how much less training, and how the ends differ."""
+    shares, tests, losses, ended = [], [], [], 0
     for seed in range(num_seeds):
-        on, off = (run_one(name, seed, v, time_budget, folder) for v in ("on", "off"))
+        on, off = (run_one(name, seed, verdicts, folder) for verdicts in ("on", "off"))
         loss = max(on.loss, off.loss)
         shares.append(on.seconds_to(loss) / off.seconds_to(loss))
         tests.append(on.test - off.test)
-        journal = RunDir.open(folder / f"{name}-{seed}-on").read_journal()
+        losses.append(on.loss - off.loss)
+        journal = RunDir.open(folder / f"{name}-{seed}" / "run").read_journal()
         ended += sum(each["event"] == "stop" and "samples" in each["message"] for each in journal)
-    half = stats.t.ppf(0.975, num_seeds - 1) * np.std(tests, ddof=1) / num_seeds**0.5
     return {
         "data": name,
         "seeds": str(num_seeds),
         "compute_to_the_same_loss": f"{float(np.exp(np.mean(np.log(shares)))):.2f}",
         "by_seed": " ".join(f"{share:.2f}" for share in shares),
-        "test": f"{np.mean(tests):+.4f} ± {half:.4f}",
+        "loss": _with_half_width(losses),
+        "test": _with_half_width(tests),
         "trials_ended": str(ended),
     }
+
+
+def _with_half_width(differences: list[float]) -> str:
+    number = len(differences)
+    half = stats.t.ppf(0.975, number - 1) * np.std(differences, ddof=1) / number**0.5
+    return f"{np.mean(differences):+.4f} ± {half:.4f}"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", default=",".join(TASKS))
+    parser.add_argument("--tasks", default=",".join(NAMES))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--time-budget", default="5m")
     parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     figures = Figures(
         "What acting on verdicts saves",
         "Training until the same validation loss, with verdicts over without, the geometric mean "
-        f"over the seeds (wanted: .75 at most); runs of {arguments.time_budget} each. *Test* is "
-        "the winner's, with minus without, and the half width of its 95 % interval.",
+        "over the seeds (wanted: .75 at most). *Loss* is the lowest of the search on validation, "
+        "*test* the winner's accuracy: with minus without, and half of the 95 % interval's width.",
     )
     for name in arguments.tasks.split(","):
-        figures.add(**compare(name, arguments.seeds, arguments.time_budget, arguments.runs))
+        figures.add(**compare(name, arguments.seeds, arguments.runs))
     figures.save(arguments.out)
 
 
