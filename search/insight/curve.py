@@ -18,7 +18,7 @@ from search.trials import Record
 DEAD_BATCH = 16
 """In smaller batches many units have no gradient and live."""
 EARLY, SETTLED_EARLY, LAST_QUARTER = 0.05, 0.25, 0.75
-"""Shares of the budget."""
+"""Shares of the training so far."""
 SETTLED = 0.05
 """Progress that counts as nothing more."""
 SURE = 2.0
@@ -51,7 +51,8 @@ class Curve:
 
     Attributes:
         record: The training.
-        at: Where each evaluation was, as a share of the budget.
+        at: Where each evaluation was, as a share of the training so far: of one that is going on,
+            or was stopped, nothing is said of the rest of its budget.
         validation: Progress of the validation loss at each.
         train: Progress of the training loss at each.
     """
@@ -59,7 +60,7 @@ class Curve:
     def __init__(self, record: Record, scale: Scale) -> None:
         evaluations = record.evaluations
         self.record = record
-        self.at = np.array([each.point / record.trial.budget_samples for each in evaluations])
+        self.at = np.array([each.point for each in evaluations]) / evaluations[-1].point
         self.validation = scale.progress(np.array([e.validation_loss for e in evaluations]))
         self.train = scale.progress(np.array([e.train_loss for e in evaluations]))
 
@@ -115,8 +116,8 @@ class Curve:
 
     @property
     def learnt_early(self) -> float:
-        """The share of the best progress that was there early on."""
-        early = float(np.interp(EARLY, self.at, self.validation))
+        """The share of the best progress that was there early on; nothing is known at the start."""
+        early = float(np.interp(EARLY, [0.0, *self.at], [0.0, *self.validation]))
         return early / self.best if self.best > 0 else 0.0
 
     @property
@@ -155,6 +156,12 @@ class Curve:
         smooth = _smooth(self.validation)
         before = smooth[self.at <= LAST_QUARTER]
         return float(smooth[-1] - before[-1]) if len(before) else 0.0
+
+    @property
+    def promise(self) -> float:
+        """What the rest of the budget brings, if progress goes on with the logarithm of samples."""
+        now, budget = self.record.evaluations[-1].point, self.record.trial.budget_samples
+        return max(0.0, self.late_gain) * math.log(budget / now) / math.log(1 / LAST_QUARTER)
 
 
 def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -1,8 +1,9 @@
 """Ends trainings early whose curves say that nothing more will come of them.
 
 A verdict alone ends nothing. A training goes on while its loss is among the best tenth of its
-peers at the same budget, and nothing is ended before the data's own grace period: the budget by
-which at least half of the trainings have begun to learn.
+peers at the same budget, or while it may still come to the best that is known; and nothing is ended
+before the data's own grace period: the budget by which at least half of the trainings have begun to
+learn.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 
+from search.insight.curve import Curve
 from search.insight.curves import Name, Scale, Verdict, judge
 from search.strategy.asha import CONTINUE, Decision
 from search.trials import Record
@@ -19,6 +21,8 @@ ENDING: frozenset[Name] = frozenset({"dead", "overfitting"})
 """Verdicts that time doesn't mend."""
 SETTLED: frozenset[Name] = frozenset({"lr-high", "too-long", "underfitting"})
 """Verdicts that only a decay of the learning rate would mend: none is to come where it stays."""
+OPTIMISM = 2.0
+"""Times what a curve promises, by which a training may still come to the best that is known."""
 GUARDED = 0.1
 MIN_PEERS = 10
 """The best tenth of fewer peers isn't told."""
@@ -62,8 +66,9 @@ class Watch:
             return CONTINUE
         if not self._is_past_grace(peers):
             return CONTINUE
-        verdict = judge(record, Scale(self.chance, self._best))
-        if verdict is None or not _is_final(verdict, record):
+        scale = Scale(self.chance, self._best)
+        verdict = judge(record, scale)
+        if verdict is None or not _is_final(verdict, record) or _may_win(Curve(record, scale)):
             return CONTINUE
         why = f"{verdict.name}: {verdict.why}; {rank} of {number} at {point} samples"
         return Decision("stop", why, {**verdict.numbers, "rank": rank, "of": number})
@@ -89,6 +94,10 @@ class Watch:
         assert self.chance is not None
         awake = self.chance - AWAKE * (self.chance - self._best)
         return len(losses) >= MIN_AWAKE and 2 * bisect_left(losses, awake) >= len(losses)
+
+
+def _may_win(curve: Curve) -> bool:
+    return curve.best + OPTIMISM * curve.promise >= 1.0
 
 
 def _is_final(verdict: Verdict, record: Record) -> bool:

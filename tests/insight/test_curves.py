@@ -104,3 +104,10 @@ def test_every_curve_gets_a_verdict_that_another_scale_of_the_losses_does_not_ch
     assert 1 <= verdict.evaluation <= len(pairs) + 3
     assert all(math.isfinite(number) for number in verdict.numbers.values())
     assert loss(1.0) == BEST
+
+
+def test_a_training_that_goes_on_is_judged_by_what_it_has_trained() -> None:
+    course = [0.5, 0.7, 0.8, 0.85, 0.88, 0.9, 0.92, 0.93]
+    assert name_of(record(course, budget_evaluations=200)) == name_of(record(course))
+    seldom = record([0.95, 0.96, 0.96, 0.96, 0.96, 0.96], budget_evaluations=18)
+    assert name_of(seldom) == "healthy"  # how much came at once wasn't seen

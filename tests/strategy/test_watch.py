@@ -63,3 +63,12 @@ def test_a_learning_rate_that_is_still_to_decay_may_mend_a_bad_place(
 
 def test_without_a_scale_nothing_is_watched() -> None:
     assert watched(GOOD, None).look(overfitted()).action == "continue"
+
+
+@pytest.mark.parametrize(("budget_evaluations", "action"), [(30, "stop"), (400, "continue")])
+def test_what_may_still_come_to_the_best_that_is_known_goes_on(
+    budget_evaluations: int, action: str
+) -> None:
+    slow = [0.7 + 0.003 * i for i in range(20)]
+    training = record(slow, budget_evaluations=budget_evaluations, config={"schedule": "constant"})
+    assert watched(GOOD).look(training).action == action
