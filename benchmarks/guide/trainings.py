@@ -346,14 +346,16 @@ def plant(ground: Ground, label: Name, number: int) -> Planted | None:
 
     A learning rate that is far too high for its batches ends in one of four ways, and which one is
     an event: a loss that isn't finite, one above four times the start, units that nothing wakes, or
-    none of it.
+    none of it. So may end what should have been healthy.
     """
     draw = Draw(ground, np.random.default_rng([number, *map(ord, label + ground.name)]))
     record, cured = PLANTS[label](draw)
     if cured is not None and _gain(ground.scale, record, cured) < HELPS:
         return None
-    if label in ("lr-high", "diverged", "exploding", "noisy"):
-        label = _ended(record, otherwise="noisy" if label == "noisy" else "lr-high")
+    if label in ("lr-high", "diverged", "exploding"):
+        label = _ended(record, otherwise="lr-high")
+    elif label in ("noisy", "healthy"):
+        label = _ended(record, otherwise=label)
     return Planted(record, ground.scale, label, ground.name)
 
 
