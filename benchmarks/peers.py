@@ -38,22 +38,24 @@ class Bench:
     """A data set and a model, ready to train in this process.
 
     Args:
-        request: ``data``, ``label``, ``model``, ``full_samples``.
+        request: ``data``, ``label``, ``model``, ``full_samples``, ``seed``: of the parts, as a run
+            with that seed divides the rows.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
         use_threads(1)
-        dataset = load_dataset(DataOptions(uri=request["data"], label=request["label"]))
+        seed = request["seed"]
+        dataset = load_dataset(DataOptions(request["data"], label=request["label"], seed=seed))
         self.model = load_model(request["model"])
         self.spec = dataset.spec
         self.space: Space = self.model.space(dataset.spec)
         self.ladder = Ladder.below(request["full_samples"], FACTOR, NUM_RUNGS)
-        self._rows = RowPlan.of(dataset, seed=0)
+        self.rows = RowPlan.of(dataset, seed=seed)
         self._data = Resident(dataset, "cpu")
 
     def session(self, config: Config, seed: int, *, test: bool = False) -> NetworkSession:
         """Return a full training of a configuration on all the training rows."""
-        rows = self._rows.confirm()[0] if test else self._rows.search(len(self._rows.train))
+        rows = self.rows.confirm()[0] if test else self.rows.search(len(self.rows.train))
         full = self.ladder.full
         job = Job("peer", config, self.spec, seed, full, self.points, "accuracy", 1.0, not test)
         return NetworkSession(job, self.model, self._data, Rows.of(rows))

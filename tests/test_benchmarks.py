@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.guide.honesty import confirms, rows
+from benchmarks.peers import Bench
 from benchmarks.real_table import rows_of
 from benchmarks.search.__main__ import main
 from benchmarks.search.methods import METHODS
 from benchmarks.search.report import Pairs, mean_curve, read_missing
+from search.data import DataOptions, load_dataset
+from search.data.phase_rows import RowPlan
 
 
 def run_search(out: Path, methods: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict]:
@@ -56,6 +59,20 @@ def test_methods_are_compared_on_the_runs_that_both_have_done():
     assert pairs.mean(-1) == (0.1, 0.2)
     assert pairs.time_to_their_end() == 1.0
     assert mean_curve(regrets, "sieve") == pytest.approx([0.2, 0.1])
+
+
+def test_a_peer_is_judged_on_the_rows_of_the_run_that_it_is_compared_with():
+    request = {
+        "data": "sklearn:wine",
+        "label": "label",
+        "model": "models.mlp",
+        "full_samples": 5400,
+    }
+    rows = {seed: Bench({**request, "seed": seed}).rows.search(114) for seed in (0, 3)}
+    dataset = load_dataset(DataOptions("sklearn:wine", label="label", seed=3))
+    own = RowPlan.of(dataset, seed=3).search(114)
+    assert rows[3]["validation"].tolist() == own["validation"].tolist()
+    assert set(rows[0]["validation"]) != set(rows[3]["validation"])
 
 
 def test_real_trainings_are_compared_by_the_time_to_the_loss_of_the_other():
