@@ -101,7 +101,7 @@ class Curve:
 
     @cached_property
     def _second_half(self) -> tuple[float, float, float]:
-        """Slope by budget of the second half of validation, its error, the spread about it."""
+        """Slope of the second half of validation, its error, the spread about it."""
         half = len(self) // 2
         return _line(self.at[half:], self.validation[half:])
 
@@ -122,7 +122,7 @@ class Curve:
 
     @property
     def late_share(self) -> float:
-        """The share of the loss a quarter into the budget that was taken off it later."""
+        """The share of the loss a quarter into the training that was taken off it later."""
         losses = [each.validation_loss for each in self.record.evaluations]
         quarter = float(np.interp(SETTLED_EARLY, self.at, losses))
         return 1.0 - min(losses) / quarter if quarter > 0 else 0.0
@@ -134,7 +134,7 @@ class Curve:
 
     @property
     def slope(self) -> float:
-        """Progress a budget in the second half."""
+        """Progress of the second half, for a training as long as this one."""
         return self._second_half[0]
 
     @property
@@ -145,14 +145,14 @@ class Curve:
 
     @cached_property
     def settled_at(self) -> float:
-        """The share of the budget after which nothing more is gained."""
+        """The share of the training after which nothing more is gained."""
         smooth = np.maximum.accumulate(_smooth(self.validation))
         gained = smooth[-1] - smooth
         return float(self.at[np.argmax(gained < SETTLED)])
 
     @cached_property
     def late_gain(self) -> float:
-        """What the last quarter of the budget has brought."""
+        """What the last quarter of the training has brought."""
         smooth = _smooth(self.validation)
         before = smooth[self.at <= LAST_QUARTER]
         return float(smooth[-1] - before[-1]) if len(before) else 0.0

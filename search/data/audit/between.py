@@ -46,10 +46,11 @@ def between_leaks(view: View, leaks: Sequence[str]) -> dict[str, tuple[str, str,
     for name in sorted(scored, key=lambda each: -scored[each][2]):
         if scored[name][2] < KNOWS:
             break
-        # what an honest column has of its own only beside one that isn't, isn't its own
-        first, second, score = ground.closest(name, [o for o in honest if o not in found], pairs)
-        if score >= KNOWS:
-            found[name] = (first, second, score)
+        if found:  # what a column has of its own only beside one that isn't honest, isn't its own
+            left = [other for other in honest if other not in found]
+            scored[name] = ground.closest(name, left, pairs)
+        if scored[name][2] >= KNOWS:
+            found[name] = scored[name]
     return found
 
 
