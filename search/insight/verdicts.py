@@ -283,8 +283,8 @@ def _too_long(curve: Curve) -> Verdict | None:
     return Verdict(
         "too-long",
         len(curve),
-        f"{curve.learnt_early:.0%} was learnt in the first {EARLY:.0%} of the budget, and next to "
-        f"nothing was gained after {curve.settled_at:.0%}",
+        f"{curve.learnt_early:.0%} was learnt in the first {EARLY:.0%} of the training, and next "
+        f"to nothing was gained after {curve.settled_at:.0%}",
         "shorten the budget",
         {"settled_at": curve.settled_at, "learnt_early": curve.learnt_early},
     )

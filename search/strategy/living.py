@@ -12,12 +12,12 @@ from dataclasses import replace
 from search.space import Choice, Config, Fixed, Float, Space, Value
 from search.strategy.change import Change
 from search.strategy.edges import stretch
+from search.strategy.narrow import CHANCE
 
 NUM_BEST = 6
 """So many configurations speak for a change, the best at the highest rungs."""
 MIN_USED = 4
 """So many of them must use a dimension."""
-CHANCE = 0.05
 RESTORE = 1 / 3
 """A narrowing is taken back when this share of them lies outside of it."""
 

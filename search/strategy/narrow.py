@@ -28,6 +28,7 @@ MIN_SURVIVORS = 5
 MARGIN = 0.2
 """Of the range's scaled width, kept on both sides of the survivors."""
 CHANCE = 0.05
+"""What is as likely as this by chance alone is no evidence."""
 UNIMPORTANT = 0.02
 """A dimension is fixed when even the upper end of its importance's interval is below this."""
 SHORT_COST = 1 / 9
