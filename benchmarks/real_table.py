@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.real import METHODS, TASKS
-from benchmarks.table import PEER_NAMES, machine, markdown_table, time_to
-from search.insight.compare import compare
+from benchmarks.table import PEER_NAMES, machine, markdown_table, paired_difference, time_to
 
 NAMES = {"sieve": "sieve", **PEER_NAMES, "syne_tune": "Syne Tune, ASHA + BORE"}
 Runs = dict[str, dict[int, dict[str, Any]]]
@@ -69,19 +68,13 @@ def _row(
     pairs = [(theirs[seed], ours[seed]) for seed in shared]
     there = [time_to(our["curve"], their["curve"][-1][1]) for their, our in pairs]
     ratios = [t / their["curve"][-1][0] for t, (their, _) in zip(there, pairs, strict=True)]
-    difference = compare(
-        {seed: ours[seed]["test"]["mean"] for seed in shared},
-        {seed: theirs[seed]["test"]["mean"] for seed in shared},
-        metric="accuracy",
-        mode="max",
-    )
-    interval = [f"{end:+.4f}" for end in difference.ci95 or ()]
+    own, other = ({seed: runs[seed]["test"]["mean"] for seed in shared} for runs in (ours, theirs))
     return [
         *row,
         _finite(statistics.median(there), "{:.0f} s"),
         _finite(statistics.median(ratios), "{:.2f}"),
         _spread(tests),
-        f"{difference.difference:+.4f} [{', '.join(interval)}]",
+        paired_difference(own, other),
     ]
 
 

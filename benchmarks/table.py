@@ -6,8 +6,11 @@ import json
 import math
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from search.insight.compare import compare
 
 PEER_NAMES = {
     "ray_asha_random": "Ray Tune, ASHA + random",
@@ -122,6 +125,13 @@ def _peer_row(task: str, name: str, peer: dict[str, Any], sieve: dict[str, Any])
         str(peer["num_trials"]),
         f"{peer['retrain_seconds']:.0f} s" if "retrain_seconds" in peer else "not measured",
     ]
+
+
+def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> str:
+    """Return ours minus theirs, paired by seed, with its 95 % interval."""
+    found = compare(ours, theirs, metric="value", mode="max")
+    interval = [f"{end:+.4f}" for end in found.ci95 or ()]
+    return f"{found.difference:+.4f} [{', '.join(interval)}]"
 
 
 def time_to(curve: list[list[float]], loss: float) -> float:
