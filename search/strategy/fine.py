@@ -110,7 +110,8 @@ class FinePhase(SearchPhase):
             watch=watch,
             before=coarse,
         )
-        self.living = LivingSpace(space, focus)
+        before = frozenset(name_of(record.trial.config) for record in coarse)
+        self.living = LivingSpace(space, focus, before)
         self.seen.extend(observations_of(coarse, ladder.coarse))
         self._coarse, self._sizes = coarse, sizes
         self._survivors_told = False
@@ -186,7 +187,7 @@ class FinePhase(SearchPhase):
 
     def _reconsider(self) -> list[Change]:
         """Return what the best speak for, and what can't be trusted of coarse's narrowing."""
-        changes = self.living.reconsider(self.seen.best(NUM_BEST))
+        changes = self.living.reconsider(self.seen.best(NUM_BEST), self.seen.tried())
         refuted = self._refuted()
         if refuted is None:
             return changes

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
+from scipy.stats import hypergeom
+
 from search.space import Choice, Config, Fixed, Float, Space, Value
 from search.strategy.change import Change
 from search.strategy.edges import stretch
 from search.strategy.narrow import CHANCE
+from search.strategy.ranking import name_of
 
 NUM_BEST = 6
 """So many configurations speak for a change, the best at the highest rungs."""
@@ -28,6 +31,8 @@ class LivingSpace:
     Args:
         whole: Where to search.
         focus: The narrowed space.
+        before: Names of the configurations that the narrowing rests on. In a dimension that was
+            fixed because it matters little they lie anywhere, and speak neither for it nor against.
 
     Attributes:
         whole: As it is now.
@@ -35,25 +40,34 @@ class LivingSpace:
         changes: All so far.
     """
 
-    def __init__(self, whole: Space, focus: Space) -> None:
+    def __init__(self, whole: Space, focus: Space, before: Container[str] = ()) -> None:
         self.whole = whole
         self.focus = focus
+        self._before = before
         self.changes: list[Change] = []
         self._restored: set[str] = set()
 
-    def reconsider(self, best: Sequence[Config]) -> list[Change]:
-        """Return what the best configurations speak for; nothing is changed yet."""
-        found = [self._reconsider(d.name, best) for d in self.whole.searched]
+    def reconsider(self, best: Sequence[Config], tried: Sequence[Config] = ()) -> list[Change]:
+        """Return what the best configurations speak for; nothing is changed yet.
+
+        Args:
+            best: The best at the highest rungs.
+            tried: All that were tried, the best among them. Where they aren't known, no side has
+                lost.
+        """
+        found = [self._reconsider(d.name, best, tried) for d in self.whole.searched]
         return [change for change in found if change is not None]
 
-    def _reconsider(self, name: str, best: Sequence[Config]) -> Change | None:
-        values = [config[name] for config in best if name in config]
+    def _reconsider(
+        self, name: str, best: Sequence[Config], tried: Sequence[Config]
+    ) -> Change | None:
+        values = _values(name, best)
         if len(values) < MIN_USED:
             return None
         return (
             self._widened(name, values)
-            or self._restoration(name, values)
-            or self._without_losing_side(name, values)
+            or self._restoration(name, best)
+            or self._without_losing_side(name, values, _values(name, tried))
         )
 
     def _widened(self, name: str, values: list[Value]) -> Change | None:
@@ -66,10 +80,13 @@ class LivingSpace:
         why = f"at least half of the best {len(values)} lie in the outer tenth: widened"
         return Change.of(dimension, after, "widened", why, best=values)
 
-    def _without_losing_side(self, name: str, values: list[Value]) -> Change | None:
+    def _without_losing_side(
+        self, name: str, values: list[Value], tried: list[Value]
+    ) -> Change | None:
         """Return a choice in order without the values beyond all of the best ones.
 
-        Where the strongest dropout helped, none isn't tried any more. What chance explains stays.
+        Where the strongest dropout helped, none isn't tried any more. What chance explains stays,
+        and what was hardly tried: that a model proposes one value alone is no evidence for it.
         """
         if name not in self.focus or name in self._restored:
             return None
@@ -80,8 +97,9 @@ class LivingSpace:
         if len(places) < NUM_BEST:
             return None
         kept = known.values[min(places) : max(places) + 1]
-        by_chance = (len(kept) / len(known.values)) ** len(places)
-        if len(kept) == len(known.values) or by_chance >= CHANCE:
+        num_lost = sum(value not in kept for value in tried)
+        by_chance = float(hypergeom.pmf(0, len(tried), num_lost, len(places)))
+        if len(kept) == len(known.values) or not by_chance < CHANCE:
             return None
         after = replace(known, values=kept)
         why = (
@@ -89,10 +107,15 @@ class LivingSpace:
         )
         return Change.of(known, after, "narrowed", why, best=values)
 
-    def _restoration(self, name: str, values: list[Value]) -> Change | None:
+    def _restoration(self, name: str, best: Sequence[Config]) -> Change | None:
         if name in self._restored or name not in self.focus:
             return None
         narrowed = self.focus[name]
+        if isinstance(narrowed, Fixed):
+            best = [config for config in best if name_of(config) not in self._before]
+        values = _values(name, best)
+        if len(values) < MIN_USED:
+            return None
         outside = [value for value in values if not narrowed.contains(value)]
         if len(outside) < RESTORE * len(values):
             return None
@@ -134,3 +157,7 @@ class LivingSpace:
             else:
                 focus = focus.replace(dimension)
         return focus
+
+
+def _values(name: str, configs: Sequence[Config]) -> list[Value]:
+    return [config[name] for config in configs if name in config]

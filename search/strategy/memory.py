@@ -7,8 +7,8 @@ from bisect import insort
 from collections import deque
 from collections.abc import Iterable
 
-from search.space import Config, Value
-from search.strategy.ranking import Observation
+from search.space import Config
+from search.strategy.ranking import Observation, name_of
 
 NUM_BEST = 400
 """Observations that are kept for their rank."""
@@ -54,12 +54,15 @@ class Memory:
         kept = [*self._latest, *((number, each) for _, _, number, each in self._best)]
         return [each for _, each in sorted(kept, key=lambda pair: pair[0])]
 
+    def tried(self) -> list[Config]:
+        """Return the different configurations that are kept, the failed ones too."""
+        return list({name_of(each.config): each.config for each in self.observations()}.values())
+
     def best(self, number: int) -> list[Config]:
         """Return the best different configurations, the best first, failed ones left out."""
-        different: dict[tuple[tuple[str, Value], ...], Config] = {}
+        different: dict[str, Config] = {}
         for _, loss, _, observation in self._best:
             if loss == float("inf") or len(different) == number:
                 continue
-            name = tuple(observation.config.items())
-            different.setdefault(name, observation.config)
+            different.setdefault(name_of(observation.config), observation.config)
         return list(different.values())

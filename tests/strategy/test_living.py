@@ -3,6 +3,7 @@ from simulation import SPACE
 from search.space import Choice, Config, Float, Space, apply_overrides
 from search.strategy.change import Change
 from search.strategy.living import LivingSpace
+from search.strategy.ranking import name_of
 
 RATE = Float(name="rate", low=1e-4, high=1e-1, log=True, limits=(1e-9, 10.0))
 MIX = Float(name="mix", low=0.0, high=1.0)
@@ -86,6 +87,17 @@ def test_a_fixed_dimension_stays_fixed_when_another_is_restored() -> None:
     assert living.focus["batch_size"] == focus["batch_size"]
 
 
+def test_a_fixed_dimension_is_set_free_by_what_was_tried_since_not_by_what_it_was_fixed_after() -> (
+    None
+):
+    before: list[Config] = [{"rate": 1e-3, "mix": mix, "kind": "a"} for mix in (0.1, 0.3, 0.6, 0.9)]
+    since: list[Config] = [{**config, "rate": 2e-3} for config in before]
+    living = LivingSpace(WHOLE, WHOLE.fix("mix", 0.5), {name_of(config) for config in before})
+    assert living.reconsider(before) == []
+    (change,) = living.reconsider([*before, *since])
+    assert (change.dimension, change.change) == ("mix", "restored")
+
+
 DROPOUT = Choice(name="dropout", values=(0.0, 0.3, 0.5, 0.7), ordered=True)
 
 
@@ -95,12 +107,13 @@ def test_values_on_the_losing_side_are_left_out_of_where_it_looks_first() -> Non
     best: list[Config] = [
         {"dropout": value, "kind": "a"} for value in (0.7, 0.5, 0.7, 0.7, 0.5, 0.7)
     ]
-    (change,) = living.reconsider(best)
+    tried: list[Config] = [*best, *({"dropout": v, "kind": "b"} for v in (0.0, 0.3, 0.0, 0.3))]
+    (change,) = living.reconsider(best, tried)
     assert (change.dimension, change.change) == ("dropout", "narrowed")
     living.apply([change])
     assert living.focus["dropout"].values == (0.5, 0.7)  # type: ignore[union-attr]
     assert living.whole == whole, "it may still be proposed"
-    assert living.reconsider(best) == []
+    assert living.reconsider(best, tried) == []
     others: list[Config] = [
         {"dropout": value, "kind": "a"} for value in (0.0, 0.3, 0.0, 0.5, 0.7, 0.7)
     ]
@@ -108,10 +121,18 @@ def test_values_on_the_losing_side_are_left_out_of_where_it_looks_first() -> Non
     assert (back.dimension, back.change) == ("dropout", "restored")
     living.apply([back])
     assert living.focus["dropout"] == DROPOUT
-    assert living.reconsider(best) == [], "not to and fro"
+    assert living.reconsider(best, tried) == [], "not to and fro"
 
 
 def test_five_of_the_best_or_three_of_four_values_are_no_losing_side() -> None:
     living = LivingSpace(Space([DROPOUT]), Space([DROPOUT]))
-    assert living.reconsider([{"dropout": 0.7}] * 5) == []
-    assert living.reconsider([{"dropout": value} for value in (0.3, 0.5, 0.7) * 2]) == []
+    tried: list[Config] = [{"dropout": value} for value in DROPOUT.values * 3]
+    assert living.reconsider([{"dropout": 0.7}] * 5, tried) == []
+    assert living.reconsider([{"dropout": value} for value in (0.3, 0.5, 0.7) * 2], tried) == []
+
+
+def test_values_that_a_model_hardly_proposed_have_not_lost() -> None:
+    living = LivingSpace(Space([DROPOUT]), Space([DROPOUT]))
+    best: list[Config] = [{"dropout": 0.7}] * 6
+    tried: list[Config] = [*({"dropout": 0.7} for _ in range(40)), {"dropout": 0.0}]
+    assert living.reconsider(best, tried) == []
