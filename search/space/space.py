@@ -34,6 +34,7 @@ class Space:
         for dimension in dimensions:
             self._check(dimension)
             self._dimensions[dimension.name] = dimension
+        self._searched = tuple(d for d in self if not isinstance(d, Fixed))
 
     def _check(self, dimension: Dimension) -> None:
         if dimension.name in self._dimensions:
@@ -72,7 +73,7 @@ class Space:
     @property
     def searched(self) -> tuple[Dimension, ...]:
         """The dimensions that are not fixed: the axes of the unit cube."""
-        return tuple(d for d in self if not isinstance(d, Fixed))
+        return self._searched
 
     @property
     def fixed(self) -> Config:

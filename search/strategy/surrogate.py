@@ -110,7 +110,8 @@ class Surrogate:
         kept = _choose([each for each in observations if not math.isnan(each.loss)])
         self._configs = [each.config for each in kept]
         samples = np.array([each.samples for each in kept], dtype=np.float64)
-        inputs = self._with_fidelity(self._encoding.encode(self._configs), samples)
+        self._rows = self._encoding.encode(self._configs)
+        inputs = self._with_fidelity(self._rows, samples)
         values = standardise(np.array([each.loss for each in kept]))
         groups = self._encoding.groups
         groups = np.append(groups, groups.max(initial=-1) + 1)
@@ -205,8 +206,9 @@ class Surrogate:
             group: The dimensions that may vary around the best configuration; None: all.
             again: Configurations that are known and yet may be proposed.
         """
-        different, known = self._different()
-        mean, _ = self.predict(different)
+        different, rows = self._different()
+        known = {_name(row) for row in rows}
+        mean = self.process.mean(self._with_fidelity(rows))
         order = np.argsort(mean)[:NUM_CENTRES]
         centres = np.array([self.space.to_unit(different[number]) for number in order])
         units = draw_candidates(self.space, focus or self.space, centres, generator)
@@ -224,12 +226,13 @@ class Surrogate:
         num_new = len(units)
         return [self.space.from_unit(units[n]) if n < num_new else old[n - num_new] for n in chosen]
 
-    def _different(self) -> tuple[list[Config], set[bytes]]:
-        """Return the configurations that differ, the first of each kind, and their names."""
-        first: dict[bytes, Config] = {}
-        for config, row in zip(self._configs, self._encoding.encode(self._configs), strict=True):
-            first.setdefault(_name(row), config)
-        return list(first.values()), set(first)
+    def _different(self) -> tuple[list[Config], Array]:
+        """Return the configurations that differ, the first of each kind, and their rows."""
+        first: dict[bytes, int] = {}
+        for number, row in enumerate(self._rows):
+            first.setdefault(_name(row), number)
+        numbers = list(first.values())
+        return [self._configs[number] for number in numbers], self._rows[numbers]
 
     def _choose_batch(
         self,
