@@ -29,6 +29,7 @@ class Record:
     evaluations: list[Evaluation] = field(default_factory=list)
     pause: Pause | None = None
     ending: Ending | None = None
+    _valued: tuple[int, float] = field(default=(0, math.inf), init=False, repr=False, compare=False)
 
     @property
     def best(self) -> Evaluation | None:
@@ -52,8 +53,13 @@ class Record:
     @property
     def value(self) -> float:
         """The best value, by which trials are ranked; infinity as for :attr:`loss`."""
-        values = () if self.has_failed else (each.value for each in self._finite)
-        return min(values, default=math.inf)
+        # Asked of all trials again and again: only evaluations that are new are looked at.
+        seen, best = self._valued
+        for each in self.evaluations[seen:]:
+            if math.isfinite(each.validation_loss):
+                best = min(best, each.value)
+        self._valued = len(self.evaluations), best
+        return math.inf if self.has_failed else best
 
     @property
     def standing(self) -> str:

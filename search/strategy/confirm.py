@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from search.events import Trial
 from search.space import Config
@@ -121,11 +122,13 @@ def choose_candidates(
         num_finalists: How many beside the baseline.
     """
     baseline = _baseline(coarse, defaults, ladder)
-    ranked = [*rank_by_value(fine), *rank_by_value(coarse)]
     taken = [baseline.config]
     finalists: list[Candidate] = []
-    for record in ranked:
-        if len(finalists) < num_finalists and record.trial.config not in taken:
+    # Lazy: asked again and again while fine runs, and hardly ever does coarse have to be ranked.
+    for record in chain.from_iterable(map(rank_by_value, (fine, coarse))):
+        if len(finalists) == num_finalists:
+            break
+        if record.trial.config not in taken:
             taken.append(record.trial.config)
             finalists.append(_finalist(record, ladder))
     return [*finalists, baseline]

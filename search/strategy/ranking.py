@@ -87,8 +87,9 @@ def rank_by_value(records: Iterable[Record]) -> list[Record]:
     More training only lowers it: whoever is ahead after less is ahead. Failed trials and those
     without an evaluation are left out.
     """
-    usable = [r for r in records if r.evaluations and math.isfinite(r.value)]
-    return sorted(usable, key=lambda record: record.value)
+    valued = [(record.value, record) for record in records if record.evaluations]
+    usable = [pair for pair in valued if math.isfinite(pair[0])]
+    return [record for _, record in sorted(usable, key=lambda pair: pair[0])]
 
 
 def highest_rung(record: Record, rungs: tuple[int, ...]) -> int:
