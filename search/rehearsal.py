@@ -32,12 +32,14 @@ class Circumstances:
         time_budget: Seconds; None: the study's.
         failure_rate: Share of the trials that fail somewhere on their way.
         straggler_rate: Share of the evaluations that take five times as long.
+        thinks: The searcher's model is asked; without, fine proposes at random.
     """
 
     workers: int | None = None
     time_budget: float | None = None
     failure_rate: float = 0.0
     straggler_rate: float = 0.0
+    thinks: bool = True
 
 
 class Rehearsal:
@@ -98,7 +100,7 @@ class Rehearsal:
             seed=study.seed,
         )
         method = Method.of(study, self._space, self._defaults, plan, self._first)
-        return foresee(method, plan, world)
+        return foresee(method, plan, world, thinks=circumstances.thinks)
 
 
 def _speed(measured: dict[str, float] | None, records: Sequence[Record]) -> Speed:

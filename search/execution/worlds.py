@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from search.execution.simulator import World
 from search.space import Space
 from search.speed import Speed
 from search.strategy.encoding import Encoding
+from search.strategy.ranking import name_of
 from search.trials import Record
 
 
@@ -49,6 +51,8 @@ class RecordedWorld:
         self._inputs = self._encoding.encode([r.trial.config for r in evaluated])
         self._curves = [_curve_of(record) for record in evaluated]
         self._failed = [r.has_failed for r in evaluated]
+        self._fall = cache(self._fall_between)
+        self._nearest_known: dict[str, int] = {}
 
     def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
         """Return what the most similar trial said at the trial's ``number``-th point."""
@@ -68,10 +72,13 @@ class RecordedWorld:
         return 0.0
 
     def _nearest(self, trial: Trial) -> int:
-        here = self._encoding.encode([trial.config])
-        return int(((self._inputs - here) ** 2).sum(1).argmin())
+        name = name_of(trial.config)
+        if name not in self._nearest_known:
+            here = self._encoding.encode([trial.config])
+            self._nearest_known[name] = int(((self._inputs - here) ** 2).sum(1).argmin())
+        return self._nearest_known[name]
 
-    def _fall(self, end: float, point: float) -> float:
+    def _fall_between(self, end: float, point: float) -> float:
         """Return the ratio of the losses at ``point`` and at ``end`` among longer curves."""
         if point <= end:
             return 1.0

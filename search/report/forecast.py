@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from rich.console import Console
@@ -40,19 +41,18 @@ def print_plan(forecast: Mapping[str, Any], console: Console) -> None:
     )
 
 
-def print_rehearsals(runs: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """Print simulated runs, one a line, and what they have in common.
+_COLUMNS = ("seed", "coarse", "fine", "failed", "in full", "best loss", "busy", "wall time")
+
+
+def print_rehearsals(runs: Iterable[Mapping[str, Any]], console: Console) -> None:
+    """Print simulated runs, one a line, each as soon as it is there.
 
     Args:
         runs: Forecasts' JSON, each with its ``seed``.
         console: Where to print.
     """
-    table = Table(box=None, pad_edge=False)
-    for name in ("seed", "coarse", "fine", "failed", "in full", "best loss", "busy", "wall time"):
-        table.add_column(name, justify="right")
-    for run in runs:
-        table.add_row(*_cells(run))
-    console.print(table)
+    for cells in chain([_COLUMNS], map(_cells, runs)):
+        console.print("  ".join(f"{cell:>9}" for cell in cells), highlight=False, soft_wrap=True)
 
 
 def _cells(run: Mapping[str, Any]) -> list[str]:
