@@ -262,7 +262,8 @@ def write_readme(folders: Sequence[Path], target: Path, figures: Sequence[Path] 
         draw(outcome.regrets, target.with_name(picture))
         missing = [f"`{name}` wasn't run: {why}" for name, why in read_missing(folder).items()]
         parts.append(
-            f"## {outcome.full_runs:g} full trainings on {outcome.num_workers} workers\n\n"
+            f"## {outcome.full_runs:g} full trainings on {outcome.num_workers} "
+            f"{'worker' if outcome.num_workers == 1 else 'workers'}\n\n"
             f"Tasks: {_shortened(tasks)}.\n\n{table(outcome)}\n"
             + "".join(f"{line}.\n\n" for line in missing)
             + f"![Regret over time]({picture})\n"
