@@ -15,22 +15,19 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
-
 from search.artifacts import read_space, write_space
 from search.data import DataOptions
-from search.data.audit import audit_table
 from search.data.phase_rows import describe_divisions
 from search.data.source import read_table
-from search.errors import Interrupted, RunFailed
+from search.errors import Interrupted, RunFailed, SieveError
 from search.execution.clock import RunClock
 from search.execution.forecast import foresee
 from search.execution.session import RaySession
 from search.execution.worlds import GuessedWorld
 from search.insight.failures import explain_nothing_converged
-from search.insight.findings import check_names
-from search.rundir import AUDIT, PROVENANCE, RunDir
+from search.rundir import RunDir
 from search.space import Space
+from search.stages.audit import PATIENCE, Audit
 from search.stages.conclusion import Conclusion
 from search.stages.material import Material, load_material
 from search.stages.phases import Phases
@@ -69,6 +66,7 @@ class Run:
         clock = RunClock(run_dir.elapsed(repair=repair))
         self._run = RunContext(study, run_dir, display, clock, repair, search_path)
         self._address = address
+        self._audit = Audit(self._run)
         self._conclusion: Conclusion | None = None
 
     def go(self) -> dict[str, Any]:
@@ -84,8 +82,10 @@ class Run:
                 start = Start(self._run, material, self._address)
                 stack.enter_context(start.ray)
                 start.check_cluster()
-                start.preflight()
-                material, plan = start.heed_preflight(), start.make_plan()
+                found = start.preflight()
+                self._audit.heed()
+                start.heed(found)
+                material, plan = start.fit_space(), start.make_plan()
                 conclusion = self._conclusion = Conclusion(self._run, material, plan)
                 search = Search(self._run, material, plan, start.ray)
                 coarse = search.coarse()
@@ -131,17 +131,14 @@ class Run:
         options = DataOptions.of(self._run.study.data, self._run.study.seed)
         table = read_table(options.uri)
         if audited:
-            self.audit(table, options)
-        return load_material(self._run, table, options)
-
-    def audit(self, table: pa.Table, options: DataOptions) -> None:
-        """Look for what is wrong with the data; a failure that isn't accepted stops the run."""
-        run = self._run
-        check_names(run.study.checks.accept)
-        if run.study.checks.audit and not run.dir.exists(PROVENANCE):
-            findings = audit_table(table, options)
-            run.dir.write_json(AUDIT, [finding.to_json() for finding in findings])
-            run.heed("audit", findings, AUDIT)
+            self._audit.start(table, options)
+        try:
+            material = load_material(self._run, table, options)
+        except SieveError:
+            self._audit.heed()  # it may say why
+            raise
+        self._audit.heed(PATIENCE)
+        return material
 
 
 class Search:

@@ -52,30 +52,40 @@ class Start:
             self._run.dir.write_json(CLUSTER, [finding.to_json() for finding in findings])
             self._run.heed("cluster", findings, CLUSTER)
 
-    def preflight(self) -> None:
-        """Look for what is wrong with the model, and measure what training costs here."""
-        run, material = self._run, self._material
+    def preflight(self) -> list[Finding]:
+        """Look for what is wrong with the model; nothing where an earlier session has."""
+        study = self._run.study
+        if self._run.dir.exists(PLAN) or not study.checks.preflight:
+            return []
+        seconds = preflight_seconds(study.time_budget)
+        return self.ray.preflight(self._context(), self._material.space, seconds)
+
+    def heed(self, found: list[Finding]) -> None:
+        """Write down what preflight has found and what training costs here.
+
+        Args:
+            found: What :meth:`preflight` has returned.
+
+        Raises:
+            RunFailed: Something is wrong that the study doesn't accept by name.
+        """
+        run = self._run
         if run.dir.exists(PLAN):
             self._share_gpus(read_preflight(run.dir))
             return
-        budget = run.study.time_budget
-        findings: list[Finding] = []
-        if run.study.checks.preflight:
-            seconds = preflight_seconds(budget)
-            findings = self.ray.preflight(self._context(), material.space, seconds)
-        self._share_gpus(findings)
-        speed = self.measure_speed() if budget is not None else None
+        self._share_gpus(found)
+        speed = self.measure_speed() if run.study.time_budget is not None else None
         measured = None if speed is None else speed.to_json()
-        found = [finding.to_json() for finding in findings]
-        run.dir.write_json(PREFLIGHT, {"speed": measured, "findings": found})
-        run.heed("preflight", findings, PREFLIGHT)
+        findings = [finding.to_json() for finding in found]
+        run.dir.write_json(PREFLIGHT, {"speed": measured, "findings": findings})
+        run.heed("preflight", found, PREFLIGHT)
 
     def _share_gpus(self, findings: list[Finding]) -> None:
         shared = self.ray.share_gpus(num_on_a_gpu(findings))
         if shared > 1:
             self._run.say("preflight", "gpus", f"{shared} trials share a GPU")
 
-    def heed_preflight(self) -> Material:
+    def fit_space(self) -> Material:
         """Leave out of the space what there is no room for, and see where to look first."""
         run, material, found = self._run, self._material, read_preflight(self._run.dir)
         space, changes = fitting(material.space, found)
