@@ -21,6 +21,8 @@ MAX_VALIDATION_ROWS = 5_000
 """Enough to tell live configurations apart; confirm uses all of them."""
 PROBE_ROWS = 1_000
 """Training rows on which the training loss is measured."""
+LEAST_SHARE = 0.3
+"""Of either, where evaluations are dear: 1,500 rows tell wide configurations apart."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,18 @@ class RowPlan:
         fresh = tuple((order(train), order(validation)) for train, validation in divisions)
         return cls(order(splits.train), order(splits.validation), splits.test, strata, fresh)
 
-    def search(self, num_rows: int) -> dict[str, Rows]:
-        """Return the parts of a search phase with ``num_rows`` training rows."""
-        train = subsample(self.train, num_rows)
+    def search(self, num_rows: int, share: float = 1.0) -> dict[str, Rows]:
+        """Return the parts of a search phase.
+
+        Args:
+            num_rows: Training rows.
+            share: Of the rows that evaluations look at, where they are dear.
+        """
+        share = min(max(share, LEAST_SHARE), 1.0)
         return {
-            "train": train,
-            "validation": subsample(self.validation, MAX_VALIDATION_ROWS),
-            "probe": subsample(self.train, min(PROBE_ROWS, num_rows)),
+            "train": subsample(self.train, num_rows),
+            "validation": subsample(self.validation, round(share * MAX_VALIDATION_ROWS)),
+            "probe": subsample(self.train, min(round(share * PROBE_ROWS), num_rows)),
         }
 
     def few_classes(self, number: int, num_rows: int) -> dict[str, Rows]:

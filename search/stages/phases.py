@@ -125,7 +125,7 @@ class Phases:
     @cached_property
     def _experiment(self) -> Experiment:
         plan, rows = self._plan, self._material.rows
-        nested = [rows.search(size) for size in plan.coarse_sizes]
+        nested = [rows.search(size, plan.coarse_evaluations) for size in plan.coarse_sizes]
         coarse = self._context("coarse", nested, plan.ladder.coarse)
         contexts = {
             "coarse": replace(coarse, smoke_rung=self._smoke_rung),

@@ -164,6 +164,14 @@ class Plan:
         return tuple(sizes)
 
     @property
+    def coarse_evaluations(self) -> float:
+        """Share of the rows that coarse's evaluations look at; 1 where they can be afforded.
+
+        At its first rung a trial is evaluated twice, however dear that is.
+        """
+        return min(self.ladder.base / self.ladder.spacing, 1.0)
+
+    @property
     def speed_limit(self) -> SpeedLimit:
         """Of trials in the search phases."""
         return SpeedLimit(self.ladder.full, self.max_run_seconds)
@@ -291,7 +299,7 @@ def _affordable_samples(study: Study, available: float, speed: Speed, slots: int
 def _spacing(speed: Speed | None) -> int:
     if speed is None:
         return 1
-    return math.ceil(speed.eval_seconds * speed.samples_per_second / EVALUATION_SHARE)
+    return max(1, math.ceil(speed.eval_seconds * speed.samples_per_second / EVALUATION_SHARE))
 
 
 def _check_affordable(study: Study, smallest: int, affordable: int, speed: Speed) -> None:

@@ -108,6 +108,17 @@ def test_a_search_phase_has_enough_validation_rows_and_confirm_all() -> None:
     assert len(plan.confirm()[0]["validation"]) == len(validation)
 
 
+@pytest.mark.parametrize(("share", "kept"), [(1.5, 5_000), (0.5, 2_500), (0.01, 1_500)])
+def test_dear_evaluations_look_at_fewer_rows_of_the_same_order(share: float, kept: int) -> None:
+    rows = np.arange(6_000)
+    plan = RowPlan(rows, rows + 6_000, rows[:9], np.zeros(12_000, np.int64))
+    parts, all_of_them = plan.search(5_000, share), plan.search(5_000)
+    assert len(parts["validation"]) == kept
+    assert len(parts["probe"]) == kept // 5
+    assert set(parts["validation"]) <= set(all_of_them["validation"])
+    assert list(parts["train"]) == list(all_of_them["train"])
+
+
 def test_the_plan_follows_from_the_seed() -> None:
     same, other = RowPlan.of(DIGITS, seed=0), RowPlan.of(DIGITS, seed=1)
     assert list(same.train) == list(PLAN.train)
