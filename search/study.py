@@ -126,8 +126,8 @@ class CoarseSection(_Section):
     """The wide and short phase.
 
     Attributes:
-        num_trials: Trials to start; None: as many as fit the share of the time budget.
-        share: Of the time budget.
+        num_trials: Trials to start; None: as many as fit the share of the time.
+        share: Of the search's time: of what the proof leaves of the time budget.
         searcher: Who proposes: ``sobol``, random points that spread evenly, or ``grid``, every
             combination of a few values, for at most three searched dimensions.
         classes: Train each configuration for an eighth of the lowest rung on the rows of so many
@@ -277,12 +277,6 @@ def resolve_study(values: dict[str, Any]) -> Study:
         study = Study.model_validate(values)
     except ValidationError as error:
         raise StudyError(_explain(error.errors()[0])) from error
-    shares = study.coarse.share + study.confirm.share
-    if shares >= 1:
-        raise StudyError(
-            f"study keys 'coarse.share' + 'confirm.share' = {shares:g}: they must stay below 1 "
-            "and leave the fine phase its time"
-        )
     brackets, rungs = study.budget.num_brackets, study.budget.num_rungs
     if brackets >= rungs:
         raise StudyError(

@@ -107,7 +107,6 @@ def test_data_may_be_a_string() -> None:
         ({"budget": {"full_epochs": math.inf}}, "study key 'budget.full_epochs' = inf: "),
         ({"budget": {"reduction_factor": 1}}, "study key 'budget.reduction_factor' = 1: "),
         ({"coarse": {"share": 1.0}}, "study key 'coarse.share' = 1.0: "),
-        ({"coarse": {"share": 0.6}}, "'coarse.share' \\+ 'confirm.share' = 1: "),
         ({"confirm": {"num_seeds": 1}}, "study key 'confirm.num_seeds' = 1: "),
         ({"space": {"rate": 3}}, "study key 'space.rate' = 3: "),
         ({"space": []}, "study key 'space' = \\[\\]: "),

@@ -249,17 +249,18 @@ def make_plan(
         _check_affordable(study, smallest, affordable, speed)
         wanted = min(wanted, affordable) if study.budget.full_epochs is None else wanted
     ladder = Ladder.below(wanted, factor, num_rungs, _spacing(speed))
+    proof, search = study.confirm.share * available, (1.0 - study.confirm.share) * available
     by_time = study.time_budget is not None
     return Plan(
         ladder=ladder,
         coarse_rows=_rows(num_rows, ladder.coarse[-1] / ladder.full, COARSE_PASSES),
         fine_rows=_rows(num_rows, 1.0, FINE_PASSES),
-        coarse_ends_at=elapsed + START_SECONDS + study.coarse.share * available,
+        coarse_ends_at=elapsed + START_SECONDS + study.coarse.share * search,
         time_budget_s=study.time_budget or math.inf,
         coarse_trials=_num_trials(study.coarse, None if by_time else 54),
         fine_trials=_num_trials(study.fine, None if by_time else 18),
         max_run_seconds=MAX_COST_RATIO * _run_seconds(study, available, slots),
-        proof_s=study.confirm.share * available,
+        proof_s=proof,
         longest=_longest(study, ladder, num_rows, epochs),
         slots=slots,
         chance=chance,

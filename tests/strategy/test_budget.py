@@ -173,6 +173,14 @@ def test_all_confirmation_runs_fit_into_their_share(
     assert (plan.coarse_trials, plan.fine_trials) == (None, None)
 
 
+@pytest.mark.parametrize("confirm", [0.2, 0.4])
+def test_coarse_has_its_share_of_what_the_proof_leaves_to_the_search(confirm: float) -> None:
+    study = resolve_study({"time_budget": "1012s", "confirm": {"share": confirm}})
+    plan = make_plan(study, num_rows=10_000, speed=FAST, slots=2, elapsed=0.0)
+    assert plan.proof_s == pytest.approx(1000 * confirm)
+    assert plan.coarse_ends_at == pytest.approx(6 + 0.15 * 1000 * (1 - confirm))
+
+
 @given(st.integers(1, 10**7), st.integers(2, 10))
 def test_coarse_has_at_most_four_times_the_full_run_s_passes(num_rows: int, factor: int) -> None:
     study = resolve_study({"budget": {"reduction_factor": factor, "full_epochs": 50_000.0}})
