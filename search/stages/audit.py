@@ -16,8 +16,8 @@ from search.insight.findings import check_names
 from search.rundir import AUDIT, PLAN
 from search.stages.run_context import RunContext
 
-PATIENCE = 3.0
-"""Seconds that a run waits for the audit before it starts anything: as long as most take."""
+PATIENCE = 1.0
+"""Seconds that a run waits for the audit before it starts anything: small data take no longer."""
 _POLL = 0.05
 
 
