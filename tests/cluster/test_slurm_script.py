@@ -123,14 +123,6 @@ def test_bash_reads_the_scripts(script: Path) -> None:
     subprocess.run(["bash", "-n", str(script)], check=True)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_shellcheck_finds_nothing(script: Path) -> None:
-    shellcheck = shutil.which("shellcheck")
-    if shellcheck is None:
-        pytest.skip("shellcheck isn't installed")
-    subprocess.run([shellcheck, str(script)], check=True)
-
-
 def test_the_search_runs_on_all_the_machines(job: Job) -> None:
     code = job.run("run", "my study.yaml", "--out", "/shared/first", nodes=3)
     assert code == 3
