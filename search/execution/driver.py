@@ -261,6 +261,8 @@ class PhaseDriver:
 
     def _keep_to_the_budget(self) -> None:
         """Let go of states that have no room; their trials would begin again."""
+        if not self._shelf.is_too_full:
+            return
         for trial_id in self._shelf.make_room(self.strategy.history.paused):
             why = f"its state is deleted, {self._shelf.describe()}; it would begin again"
             self._say("no room", f"{trial_id}: {why}")

@@ -30,6 +30,7 @@ class Shelf:
         self._folder = folder
         self._max_bytes = math.inf if max_bytes is None else max_bytes
         self._held = _sizes(folder)
+        self._num_bytes = sum(self._held.values())
 
     def hold(self, trial_id: str, num_bytes: int) -> None:
         """Take note of what a trial's state takes; 0 where it has saved none since it was called.
@@ -39,17 +40,24 @@ class Shelf:
             num_bytes: Size of its file.
         """
         if num_bytes:
+            self._num_bytes += num_bytes - self._held.get(trial_id, 0)
             self._held[trial_id] = num_bytes
 
     def clear(self, trial_id: str) -> None:
         """Delete a trial's state, if there is one."""
         held = self._held.pop(trial_id, 0)
+        self._num_bytes -= held
         if isinstance(self._folder, Storage):
             if held:
                 self._folder.delete(f"{trial_id}/{STATE}")
         elif self._folder is not None:
             for name in (STATE, HUNG):
                 (self._folder / trial_id / name).unlink(missing_ok=True)
+
+    @property
+    def is_too_full(self) -> bool:
+        """Whether the states take more than the budget."""
+        return self._num_bytes > self._max_bytes
 
     def make_room(self, paused: Iterable[Record]) -> list[str]:
         """Delete states of waiting trials, the worst first, until all keep to the budget.
@@ -63,7 +71,7 @@ class Shelf:
         gone: list[str] = []
         waiting = [record for record in paused if record.trial.trial_id in self._held]
         for record in sorted(waiting, key=_worst_first):
-            if sum(self._held.values()) <= self._max_bytes:
+            if not self.is_too_full:
                 break
             gone.append(record.trial.trial_id)
             self.clear(record.trial.trial_id)
