@@ -34,6 +34,8 @@ def search(machines: list[int], num_trials: int, seconds: float) -> list[dict[st
         num_trials: In coarse.
         seconds: That a trial sleeps until the first rung.
     """
+    # Trainings see what the machines were started with.
+    os.environ |= {"SIEVE_SLEEP_S": str(RUNGS * seconds), "OMP_NUM_THREADS": "1"}
     head = {"num_cpus": 0, "object_store_memory": STORE}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
@@ -43,9 +45,7 @@ def search(machines: list[int], num_trials: int, seconds: float) -> list[dict[st
             path = Path(folder) / "study.yaml"
             path.write_text(json.dumps(study(num_trials)))  # JSON is YAML
             command = [SIEVE, "run", path, "--out", f"{folder}/run", "--address", cluster.address]
-            sleep = {"SIEVE_SLEEP_S": str(RUNGS * seconds), "OMP_NUM_THREADS": "1"}
-            environment = {**os.environ, **sleep}
-            subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             log = (Path(folder) / "run" / "coarse" / "events.jsonl").read_text()
             return [json.loads(line) for line in log.splitlines()]
     finally:
