@@ -7,7 +7,7 @@ that samplers and models work on a cube and know nothing of scales.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
@@ -246,8 +246,7 @@ class Choice(Dimension):
 
     def contains(self, value: Any) -> bool:
         """Say whether ``value`` is one of the values."""
-        known = isinstance(value, str | bool | int | float)
-        return known and (isinstance(value, bool), value) in self._places
+        return isinstance(value, Hashable) and (isinstance(value, bool), value) in self._places
 
     @cached_property
     def _places(self) -> dict[tuple[bool, Value], int]:
