@@ -66,15 +66,15 @@ class Audit:
             RunFailed: Something is wrong that the study doesn't accept by name.
             Interrupted: The run was asked to stop.
         """
+        if self._findings is None:
+            return
         ends_at = time.monotonic() + patience
-        while self._findings is not None:
-            if self._findings.done():
-                findings = self._findings.result()
-                self._findings = None
-                self._run.dir.write_json(AUDIT, [finding.to_json() for finding in findings])
-                self._run.heed("audit", findings, AUDIT)
-                return
+        while not self._findings.done():
             if time.monotonic() > ends_at:
                 return
             self._run.stop.check()
             time.sleep(_POLL)
+        findings = self._findings.result()
+        self._findings = None
+        self._run.dir.write_json(AUDIT, [finding.to_json() for finding in findings])
+        self._run.heed("audit", findings, AUDIT)

@@ -53,9 +53,11 @@ class Start:
             self._run.heed("cluster", findings, CLUSTER)
 
     def preflight(self) -> list[Finding]:
-        """Look for what is wrong with the model; nothing where an earlier session has."""
+        """Look for what is wrong with the model, or return what an earlier session has found."""
         study = self._run.study
-        if self._run.dir.exists(PLAN) or not study.checks.preflight:
+        if self._run.dir.exists(PLAN):
+            return read_preflight(self._run.dir)
+        if not study.checks.preflight:
             return []
         seconds = preflight_seconds(study.time_budget)
         return self.ray.preflight(self._context(), self._material.space, seconds)
@@ -70,10 +72,9 @@ class Start:
             RunFailed: Something is wrong that the study doesn't accept by name.
         """
         run = self._run
-        if run.dir.exists(PLAN):
-            self._share_gpus(read_preflight(run.dir))
-            return
         self._share_gpus(found)
+        if run.dir.exists(PLAN):
+            return
         speed = self.measure_speed() if run.study.time_budget is not None else None
         measured = None if speed is None else speed.to_json()
         findings = [finding.to_json() for finding in found]

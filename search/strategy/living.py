@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
-from scipy.stats import hypergeom
-
 from search.space import Choice, Config, Fixed, Float, Space, Value
 from search.strategy.change import Change
 from search.strategy.edges import stretch
-from search.strategy.narrow import CHANCE
+from search.strategy.narrow import CHANCE, chance_of_none
 from search.strategy.ranking import name_of
 
 NUM_BEST = 6
@@ -67,7 +65,7 @@ class LivingSpace:
         return (
             self._widened(name, values)
             or self._restoration(name, best)
-            or self._without_losing_side(name, values, _values(name, tried))
+            or self._without_losing_side(name, values, tried)
         )
 
     def _widened(self, name: str, values: list[Value]) -> Change | None:
@@ -81,7 +79,7 @@ class LivingSpace:
         return Change.of(dimension, after, "widened", why, best=values)
 
     def _without_losing_side(
-        self, name: str, values: list[Value], tried: list[Value]
+        self, name: str, values: list[Value], tried: Sequence[Config]
     ) -> Change | None:
         """Return a choice in order without the values beyond all of the best ones.
 
@@ -97,9 +95,11 @@ class LivingSpace:
         if len(places) < NUM_BEST:
             return None
         kept = known.values[min(places) : max(places) + 1]
-        num_lost = sum(value not in kept for value in tried)
-        by_chance = float(hypergeom.pmf(0, len(tried), num_lost, len(places)))
-        if len(kept) == len(known.values) or not by_chance < CHANCE:
+        if len(kept) == len(known.values):
+            return None
+        chosen_from = _values(name, tried)
+        num_lost = sum(value not in kept for value in chosen_from)
+        if chance_of_none(num_lost, len(chosen_from), len(places)) >= CHANCE:
             return None
         after = replace(known, values=kept)
         why = (

@@ -184,7 +184,7 @@ def _choice(dimension: Choice, evidence: Evidence) -> tuple[Dimension, Change]:
     if not best:
         return dimension, Change.of(dimension, dimension, "kept", "no survivor used it")
     chances = {
-        str(value): float(hypergeom.pmf(0, len(tried), tried.count(value), len(best)))
+        str(value): chance_of_none(tried.count(value), len(tried), len(best))
         for value in dimension.values
         if tried.count(value) and value not in best
     }
@@ -196,6 +196,11 @@ def _choice(dimension: Choice, evidence: Evidence) -> tuple[Dimension, Change]:
     why = f"{dropped}: none among {len(best)} survivors, which chance explains in < {CHANCE:.0%}"
     after = replace(dimension, values=kept)
     return after, Change.of(dimension, after, "narrowed", why, chances=chances)
+
+
+def chance_of_none(number: int, num_tried: int, num_best: int) -> float:
+    """Return how likely none of ``number`` of the tried ones is among the best, by chance alone."""
+    return float(hypergeom.pmf(0, num_tried, number, num_best)) if number else 1.0
 
 
 def failure_boundary(dimension: Float, evidence: Evidence) -> float | None:
