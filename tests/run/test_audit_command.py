@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from commands import Command, small_study
+from leaky import leaky_table
 
 from search.data.audit import CHECKS
 
@@ -16,10 +15,7 @@ from search.data.audit import CHECKS
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table whose column ``outcome`` is the label itself."""
     folder = tmp_path_factory.mktemp("audit")
-    random = np.random.default_rng(0)
-    label = random.integers(0, 2, 400)
-    table = pa.table({"x": random.normal(size=400), "outcome": 2.5 * label, "label": label})
-    pq.write_table(table, folder / "leaky.parquet")
+    pq.write_table(leaky_table(), folder / "leaky.parquet")
     return folder
 
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
+from leaky import leaky_table
 
 from search.data import DataOptions
 from search.errors import RunFailed, StudyError
@@ -15,12 +14,6 @@ from search.rundir import AUDIT, PLAN, RunDir
 from search.stages.audit import Audit
 from search.stages.run_context import RunContext
 from search.study import resolve_study
-
-
-def leaky() -> pa.Table:
-    random = np.random.default_rng(0)
-    label = random.integers(0, 2, 400)
-    return pa.table({"x": random.normal(size=400), "outcome": 2.5 * label, "label": label})
 
 
 @pytest.fixture
@@ -40,7 +33,7 @@ def run_of(tmp_path: Path):
 
 def started(run: RunContext) -> Audit:
     audit = Audit(run)
-    audit.start(leaky(), DataOptions.of(run.study.data, run.study.seed))
+    audit.start(leaky_table(), DataOptions.of(run.study.data, run.study.seed))
     return audit
 
 
