@@ -110,7 +110,7 @@ def main() -> None:
             wall=f"{found['wall']:.0f} s",
             memory=f"{found['memory'] / 2**20:.0f} MiB",
             event_log=f"{found['log_bytes'] / trials:,.0f} bytes a trial",
-            Ray_s_logs=f"{found['ray_bytes'] / trials:,.0f} bytes a trial",
+            logs_of_Ray=f"{found['ray_bytes'] / trials:,.0f} bytes a trial",
         )
     figures.save(arguments.out)
 

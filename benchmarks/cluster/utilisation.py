@@ -96,7 +96,7 @@ def main() -> None:
         alone = alone or rate
         figures.add(
             machines=f"{len(machines)} with {machines[0]} slots each",
-            a_trial_s_step=f"{seconds:g} s",
+            step=f"{seconds:g} s",
             window=f"{window:.0f} s",
             busy=f"{share:.1%}",
             steps_a_minute=f"{rate:.1f}",
