@@ -277,6 +277,12 @@ def resolve_study(values: dict[str, Any]) -> Study:
         study = Study.model_validate(values)
     except ValidationError as error:
         raise StudyError(_explain(error.errors()[0])) from error
+    _check_together(study)
+    return study
+
+
+def _check_together(study: Study) -> None:
+    """Refuse values that are right each by itself, and not together."""
     brackets, rungs = study.budget.num_brackets, study.budget.num_rungs
     if brackets >= rungs:
         raise StudyError(
@@ -289,7 +295,12 @@ def resolve_study(values: dict[str, Any]) -> Study:
                 f"study keys '{phase}.searcher' = 'grid' and '{phase}.order' = 'by-group': a grid "
                 "varies all its dimensions together; take another searcher, or order together"
             )
-    return study
+    gpus, workers = study.resources.gpus_per_trial, study.confirm.workers_per_run
+    if gpus is not None and 0 < gpus < 1 < workers:
+        raise StudyError(
+            f"study keys 'resources.gpus_per_trial' = {gpus:g} and 'confirm.workers_per_run' = "
+            f"{workers}: processes that train together need a GPU each; give 1 or more GPUs"
+        )
 
 
 def _explain(problem: Any) -> str:

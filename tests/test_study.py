@@ -226,3 +226,11 @@ def test_a_missing_study_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "no.yaml", tmp_path):
         with pytest.raises(StudyError, match="no study file"):
             load_study_file(path)
+
+
+def test_processes_that_train_together_need_whole_gpus() -> None:
+    section = {"workers_per_run": 2}
+    assert resolve_study({"confirm": section, "resources": {"gpus_per_trial": 1}})
+    assert resolve_study({"confirm": section, "resources": {"gpus_per_trial": 0}})
+    with pytest.raises(StudyError, match=r"train together need a GPU each; give 1 or more GPUs"):
+        resolve_study({"confirm": section, "resources": {"gpus_per_trial": 0.5}})

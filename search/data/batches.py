@@ -105,6 +105,9 @@ class Position:
         return cls(**values)
 
 
+_CPU = torch.device("cpu")
+
+
 @dataclass(frozen=True)
 class EpochOrder:
     """A shuffled order for each epoch, which follows from the seed and the epoch alone.
@@ -112,21 +115,23 @@ class EpochOrder:
     Attributes:
         num_rows: Rows to order.
         seed: Another seed, another order.
+        device: Where the order is wanted; it is the same on all.
     """
 
     num_rows: int
     seed: int
+    device: torch.device = _CPU
 
     def permutation(self, epoch: int) -> Tensor:
         """Return the order of an epoch, int64, shape (num_rows,)."""
-        return _permutation(self.num_rows, self.seed, epoch)
+        return _permutation(self.num_rows, self.seed, epoch, self.device)
 
 
 @lru_cache(maxsize=2)
-def _permutation(num_rows: int, seed: int, epoch: int) -> Tensor:
+def _permutation(num_rows: int, seed: int, epoch: int, device: torch.device) -> Tensor:
     mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
     generator = torch.Generator().manual_seed(mixed)
-    return torch.randperm(num_rows, generator=generator)
+    return torch.randperm(num_rows, generator=generator).to(device)
 
 
 def batches(

@@ -31,9 +31,7 @@ def measure_cluster_speed(dataset: Any, context: PhaseContext, resources: TrialR
     Returns:
         The median over the slots.
     """
-    task = ray.remote(_measure).options(
-        num_cpus=resources.num_cpus, num_gpus=resources.num_gpus, max_retries=2
-    )
+    task = ray.remote(**_one_slot(resources))(_measure)
     reference = ray.put(context)
     speeds: list[Speed] = ray.get([task.remote(dataset, reference) for _ in range(resources.slots)])
     return Speed(
@@ -56,13 +54,21 @@ def preflight_on_cluster(
         resources: What a trial gets.
         seconds: What it may take.
     """
-    one_slot = {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "max_retries": 2}
-    look = ray.remote(_look).options(**one_slot)
-    looking = look.remote(dataset, ray.put(context), space, seconds)
+    one_slot = _one_slot(resources)
+    looking = ray.remote(**one_slot)(_look).remote(dataset, ray.put(context), space, seconds)
+    ready = ray.remote(**one_slot, max_calls=0)(_get_ready)
     for _ in range(resources.slots - 1):
-        ray.remote(_get_ready).options(**one_slot).remote()
+        ready.remote()
     found: list[Finding] = ray.get(looking)
     return found
+
+
+def _one_slot(resources: TrialResources) -> dict[str, float]:
+    """Return a task's options; given here, not later, Ray ends a process that has used a GPU.
+
+    It would keep the memory that it has taken, or a context that is broken.
+    """
+    return {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "max_retries": 2}
 
 
 def _get_ready() -> None:

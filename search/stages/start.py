@@ -82,6 +82,8 @@ class Start:
         run.heed("preflight", found, PREFLIGHT)
 
     def _share_gpus(self, findings: list[Finding]) -> None:
+        if self._run.study.confirm.workers_per_run > 1:
+            return  # processes that train together need a GPU each
         shared = self.ray.share_gpus(num_on_a_gpu(findings))
         if shared > 1:
             self._run.say("preflight", "gpus", f"{shared} trials share a GPU")

@@ -11,7 +11,7 @@ from search.space.training import learning_rate_name
 from search.strategy.change import Change
 
 BATCH_SIZE, GPU_MEMORY, LEARNING_RATE = "batch_size", "gpu_memory", "learning_rate"
-MOST_ON_A_GPU = 4
+MOST_ON_A_GPU = 8
 """More trials on a GPU take turns rather than go side by side."""
 
 

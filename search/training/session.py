@@ -72,7 +72,7 @@ class NetworkSession:
         self._batch_size = min(int(job.config.get("batch_size", 64)), len(rows.train))
         num_steps = math.ceil(job.budget_samples / self._batch_size)
         self._schedule = Schedule(self._optimizer, job.config, num_steps)
-        self._order = EpochOrder(len(rows.train), job.seed)
+        self._order = EpochOrder(len(rows.train), job.seed, data.device)
         self._position = Position()
         self._loss = loss_function(job.spec.task)
         self._samples_seen = 0
@@ -131,7 +131,7 @@ class NetworkSession:
         for step, (indices, position) in enumerate(stream):
             if self._samples_seen >= point:
                 break
-            rows = self._rows.train[indices.to(self._data.device)]
+            rows = self._rows.train[indices]
             self._samples_seen += len(indices)
             running += self._step(rows, is_last=self._samples_seen >= point)
             self._position = position
@@ -150,7 +150,9 @@ class NetworkSession:
         inputs, target = self._data.batch(rows)
         self._optimizer.zero_grad(set_to_none=True)
         with self._precision.region():
-            loss = self._loss(self._parallel.module(*inputs), target) * weight
+            loss = self._loss(self._parallel.module(*inputs), target)
+        if weight != 1.0:
+            loss = loss * weight
         loss.backward()  # type: ignore[no-untyped-call]
         if is_last:
             self._probe.before_step()

@@ -36,7 +36,7 @@ def test_a_batch_size_that_the_study_gives_stays() -> None:
     assert fitting(given, measured(64.0)) == (given, [])
 
 
-@pytest.mark.parametrize(("share", "number"), [(1.0, 1), (0.6, 1), (0.5, 2), (0.3, 3), (0.01, 4)])
+@pytest.mark.parametrize(("share", "number"), [(1.0, 1), (0.6, 1), (0.5, 2), (0.3, 3), (0.01, 8)])
 def test_as_many_share_a_gpu_as_it_has_the_memory_for(share: float, number: int) -> None:
     found = Finding("gpu_memory", "PASS", "a trial takes up to", value=share)
     assert num_on_a_gpu([*measured(None), found]) == number

@@ -140,7 +140,7 @@ class Training:
         self._optimizer = make_optimizer(module, config)
         self._rules = GradientRules(module, config)
         self._precision = Precision(module, bench.data.device)
-        order = EpochOrder(len(rows), seed)
+        order = EpochOrder(len(rows), seed, rows.device)
         self._stream = batches(order, Position(), min(batch_size, len(rows)))
 
     def set_learning_rate(self, rate: float) -> None:
@@ -154,7 +154,7 @@ class Training:
         self._module.train()
         for _ in range(number):
             indices, _ = next(self._stream)
-            yield self._step(self._rows[indices.to(self._rows.device)])
+            yield self._step(self._rows[indices])
             if time.perf_counter() > ends:
                 return
 

@@ -21,7 +21,10 @@ CONTEXT_BYTES = 0.6e9
 
 
 def check_gpu_memory(bench: Bench) -> list[Finding]:
-    """Measure what the published default takes, and configurations from all over the space."""
+    """Measure what the published default takes, and configurations from all over the space.
+
+    One that can't be trained is passed over: its trial will say why.
+    """
     device = bench.data.device
     if device.type != "cuda":
         return []
@@ -52,16 +55,22 @@ def _configs(bench: Bench) -> Iterator[Config]:
 
 
 def _bytes_of(bench: Bench, config: Config, total: int) -> int:
+    try:
+        return _peak_of(bench, config)
+    except torch.OutOfMemoryError:
+        return total
+    except Exception:
+        return 0
+
+
+def _peak_of(bench: Bench, config: Config) -> int:
     device = bench.data.device
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     size = min(int(config.get("batch_size", bench.batch_size)), len(bench.rows.train))
-    try:
-        module = bench.network(0, config)
-        for _ in Training(bench, module, config, bench.rows.train, batch_size=size).steps(2):
-            pass
-        with torch.no_grad():
-            module.eval()(*bench.data.batch(bench.rows.train[: EVAL_CHUNK["cuda"]])[0])
-    except torch.OutOfMemoryError:
-        return total
+    module = bench.network(0, config)
+    for _ in Training(bench, module, config, bench.rows.train, batch_size=size).steps(2):
+        pass
+    with torch.no_grad():
+        module.eval()(*bench.data.batch(bench.rows.train[: EVAL_CHUNK["cuda"]])[0])
     return torch.cuda.max_memory_reserved(device)
