@@ -31,16 +31,18 @@ if __name__ == "search":
 def parse(arguments: list[str]) -> list[str]:
     """Return the arguments of ``sieve``; wrong use ends here, before anything heavy is imported."""
     parser = argparse.ArgumentParser(
-        prog="search.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="search.py",
+        usage="search.py [STUDY.yaml] --out FOLDER [--address ADDRESS] [options of 'sieve run']",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("study", nargs="?", help="study file on the head; none: a quick start")
     parser.add_argument("--out", required=True, help="run directory that all nodes see")
     parser.add_argument("--address", default="auto", help="of the cluster; default: this machine's")
     known, others = parser.parse_known_args(arguments)
-    if known.study is not None and not os.path.isfile(known.study):
-        parser.error(f"no study file '{known.study}' on this machine; copy it to the head first")
-    study = [] if known.study is None else [known.study]
-    return ["run", *study, "--out", known.out, "--address", known.address, *others]
+    if others and not others[0].startswith("-") and not os.path.isfile(others[0]):
+        parser.error(f"no study file '{others[0]}' on this machine; copy it to the head first")
+    return ["run", "--out", known.out, "--address", known.address, *others]
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """What a run would have come to with other machines, another budget, other luck.
 
 The phases are those of a real run; the trainings are the ones that an earlier run has recorded.
+Curves' verdicts have no say: what is recorded of another budget isn't what they would be told.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Rehearsal:
         self._num_rows: int = run.read_json(SUBSAMPLE)["confirm"]["num_rows"]
         coarse, fine = History(run.events("coarse")), History(run.events("fine"))
         space = read_space(run, 0)
-        records = [record for record in (*coarse, *fine) if record.evaluations]
+        records = [record for record in (*coarse, *fine) if record.best is not None]
         if space is None or not records:
             raise RunDirError(
                 f"{run.place} has no evaluated trial; there is nothing to simulate from"

@@ -36,7 +36,7 @@ def audit(
     label: Label = None,
     accept: Accept = None,
     write_clean: Annotated[
-        Path | None, typer.Option(help="Write a cleaned copy: a new .parquet or .csv file.")
+        Path | None, typer.Option(help="Write a copy without what was found and isn't accepted: a new .parquet or .csv file.")
     ] = None,
     settings: Settings = None,
     as_json: Json = False,
@@ -50,9 +50,10 @@ def audit(
     options = DataOptions.of(resolved.data, resolved.seed)
     table = read_table(options.uri)
     findings = audits.audit_table(table, options)
-    done = [] if write_clean is None else audits.write_clean(table, findings, write_clean)
+    accepted = resolved.checks.accept
+    done = [] if write_clean is None else audits.write_clean(table, findings, write_clean, accepted)
     lines = [f"{write_clean}: {line}" for line in done]
-    _show(findings, resolved.checks.accept, as_json, lines)
+    _show(findings, accepted, as_json, lines)
 
 
 def preflight(
@@ -114,7 +115,7 @@ def check_cluster(
     from search.insight.nodes import check_nodes
 
     with connected(address, data_bytes=0):
-        findings = check_nodes(ask_nodes(storage))
+        findings = check_nodes(ask_nodes(storage), with_storage=storage is not None)
     _show(findings, (), as_json)
 
 

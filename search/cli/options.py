@@ -28,7 +28,7 @@ Label = Annotated[str | None, typer.Option(help="The column to predict.")]
 Model = Annotated[str | None, typer.Option(help="Import path or .py file.")]
 TimeBudget = Annotated[str | None, typer.Option(help="For the whole run: 90s, 20m.")]
 Accept = Annotated[
-    list[str] | None, typer.Option(help="An audit check whose failure doesn't stop the run.")
+    list[str] | None, typer.Option(help="A check whose failure doesn't stop the run.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seeds everything.")]
 Settings = Annotated[

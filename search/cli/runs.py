@@ -125,8 +125,9 @@ def simulate(
 ) -> None:
     """Simulate a run on other machines or with another budget, from its recorded curves.
 
-    Each repeat is printed when it is done. Nearly all of its time goes into the searcher's model;
-    with --no-model numbers of trials and times are much the same, losses are higher.
+    Each repeat is printed when it is done. Most of its time goes into the searcher's model; with
+    --no-model numbers of trials and times are much the same, losses are higher. Curves' verdicts,
+    which end trainings early in a run, have no say here.
     """
     from search.rehearsal import Circumstances, Rehearsal
     from search.report import print_rehearsals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ def connected(address: str | None, *, data_bytes: int) -> Iterator[None]:
         data_bytes: Size of the data set, for the object store of a local one.
 
     Raises:
-        StudyError: There is no cluster at ``address``.
+        StudyError: There is no cluster at ``address``, or it doesn't let this machine in.
     """
     os.environ.update({k: v for k, v in _ENVIRONMENT.items() if k not in os.environ})
     if address is None:
@@ -86,13 +87,28 @@ def _start(address: str | None, data_bytes: int) -> None:
             f"no Ray cluster at --address {address}; start one, or leave it out for a local run"
         ) from error
     except (RuntimeError, ray.exceptions.RayError) as error:
-        if "token" not in str(error).lower():
+        why = _why_refused(address, str(error))
+        if why is None:
             raise
-        first = str(error).splitlines()[0]
-        raise StudyError(
-            f"the cluster at --address {address} refuses this machine's token ({first}); "
-            "copy the head's token file to this machine and set RAY_AUTH_MODE=token"
-        ) from error
+        raise StudyError(why) from error
+
+
+def _why_refused(address: str, said: str) -> str | None:
+    """Return what keeps this machine out of a cluster, by what Ray says; None: something else."""
+    if said.startswith("Version mismatch"):
+        versions = re.findall(r"(?:Ray|Python): (\S+)", said)
+        there, here = (" and Python ".join(pair) for pair in (versions[:2], versions[2:4]))
+        return (
+            f"the cluster at --address {address} has Ray {there}, this machine Ray {here}; "
+            "install the same versions on both, with constraints.txt"
+        )
+    if "token" in said.lower():
+        return (
+            f"the cluster at --address {address} refuses this machine's token "
+            f"({said.splitlines()[0]}); copy the head's token file to this machine and set "
+            "RAY_AUTH_MODE=token"
+        )
+    return None
 
 
 def _check_answers(address: str) -> None:

@@ -10,9 +10,9 @@ import stat
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import models
 import search
+from search.errors import StudyError, one_line
 from search.files import locate
 from search.insight.nodes import Node
 
@@ -34,6 +35,9 @@ def ask_nodes(storage: str | None) -> list[Node]:
 
     Args:
         storage: Folder or URI that the run is to be kept in; None: it isn't looked at.
+
+    Raises:
+        StudyError: There is no such kind of storage.
     """
     here = ray.get_runtime_context().get_node_id()
     alive = [each for each in ray.nodes() if each["Alive"]]
@@ -50,9 +54,13 @@ def _look_at(node_id: str, storage: str | None, marker: str) -> Any:
 
 
 def _answer(node: dict[str, Any], asked: Any, here: str) -> Node:
-    said: Node
-    said, node_time = ray.get(asked, timeout=_ANSWER_SECONDS)
     has = node["Resources"]
+    said: Node
+    try:
+        said, node_time = ray.get(asked, timeout=_ANSWER_SECONDS)
+    except ray.exceptions.RayError as error:
+        cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+        said, node_time = Node("", False, 0, 0, silent=one_line(cause)), time.time()
     return replace(
         said,
         name=node["NodeManagerAddress"],
@@ -71,7 +79,7 @@ def _look(storage: str | None, marker: str) -> tuple[Node, float]:
         is_driver=False,
         num_cpus=0,
         num_gpus=0,
-        versions={"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
+        versions={"python": platform.python_version(), **_versions()},
         code=_code_digest(),
         storage=None if storage is None else _storage_problem(storage, marker),
         auth_mode=os.environ.get("RAY_AUTH_MODE", ""),
@@ -79,6 +87,14 @@ def _look(storage: str | None, marker: str) -> tuple[Node, float]:
         free_bytes=shutil.disk_usage(os.environ.get("RAY_TMPDIR", "/tmp")).free,
     )
     return said, time.time()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _code_digest() -> str:
@@ -102,6 +118,8 @@ def _marker(storage: str | None) -> Iterator[str]:
         filesystem.create_dir(path, recursive=True)
         with filesystem.open_output_stream(f"{path}/{name}") as stream:
             stream.write(b"sieve")
+    except ValueError as error:
+        raise StudyError(f"--storage {storage}: {one_line(error)}; give a folder or s3://") from error
     except OSError:
         yield name  # the driver's own look says why
         return

@@ -24,7 +24,7 @@ class Node:
         is_driver: The driver runs on it.
         num_cpus: That Ray may use.
         num_gpus: Likewise.
-        versions: Package to version, Python and sieve among them.
+        versions: Package to version, Python among them.
         code: Digest of the installed code.
         storage: Why the run's folder can't be used from it; None: it can.
         auth_mode: Ray's: ``token`` or another; empty where it isn't set.
@@ -32,6 +32,7 @@ class Node:
         clock_seconds: By how much its clock is ahead of the driver's.
         free_bytes: On the disk where Ray keeps its session.
         store_bytes: Of its part of the object store.
+        silent: Why it says nothing of itself; empty: it does.
     """
 
     name: str
@@ -46,19 +47,29 @@ class Node:
     clock_seconds: float = 0.0
     free_bytes: int = MIN_FREE_BYTES
     store_bytes: int = MIN_STORE_BYTES
+    silent: str = ""
 
 
-def check_nodes(nodes: Sequence[Node]) -> list[Finding]:
+def check_nodes(nodes: Sequence[Node], *, with_storage: bool = True) -> list[Finding]:
     """Return at least one finding for each check.
 
     Args:
-        nodes: Those that answered, the driver's among them.
+        nodes: All, the driver's among them.
+        with_storage: They were asked for a folder.
     """
-    findings: list[Finding] = []
+    answered = [node for node in nodes if not node.silent]
+    findings = [_silent(node) for node in nodes if node.silent]
     for name, (check, all_is_well) in CHECKS.items():
-        found = [each for each in check(nodes) if each is not None]
-        findings += found or [Finding(name, "PASS", all_is_well)]
+        if name == "storage" and not with_storage:
+            findings.append(warn("storage", "not looked at", "give --storage FOLDER"))
+            continue
+        findings += check(answered) or [Finding(name, "PASS", all_is_well)]
     return findings
+
+
+def _silent(node: Node) -> Finding:
+    remedy = "install sieve there as it is on the others, or take the node out"
+    return warn("nodes", f"{node.name} can't answer: {node.silent}", remedy, fails=True)
 
 
 def _check_nodes(nodes: Sequence[Node]) -> list[Finding]:
@@ -92,8 +103,8 @@ def _check_versions(nodes: Sequence[Node]) -> list[Finding]:
 
 
 def _check_code(nodes: Sequence[Node]) -> list[Finding]:
-    driver = next(node for node in nodes if node.is_driver)
-    other = [node.name for node in nodes if node.code != driver.code]
+    driver = next((node for node in nodes if node.is_driver), None)
+    other = [node.name for node in nodes if driver is not None and node.code != driver.code]
     if not other:
         return []
     message = f"{_names(other)} other code than the driver"
@@ -121,6 +132,8 @@ def _check_token(nodes: Sequence[Node]) -> list[Finding]:
     if readable:
         message = f"{_names(readable)} a token file that others can read"
         found.append(warn("token", message, "chmod 600 it"))
+    if open_nodes and not found:
+        return [Finding("token", "PASS", "asked for by nobody; there is one node alone")]
     return found
 
 

@@ -31,6 +31,14 @@ def test_wrong_use_is_answered_before_anything_heavy_is_imported(home: Path) -> 
     }
 
 
+def test_options_may_come_before_the_study(home: Path) -> None:
+    (home / "study.yaml").write_text("metrik: accuracy\n")
+    options = ("--set", "coarse.num_trials=3", "--out", "run", "study.yaml")
+    done = python(home, "search.py", *options)
+    assert done.returncode == 2
+    assert done.stderr.startswith("sieve: no study key 'metrik'")
+
+
 def test_a_worker_that_finds_the_script_gets_the_package(home: Path) -> None:
     done = python(home, "-c", "import search.errors; print(search.__path__[0])")
     assert done.returncode == 0, done.stderr

@@ -196,6 +196,13 @@ def test_a_cleaned_copy_passes_what_it_could_mend(tmp_path: Path) -> None:
     assert {each.check for each in again if each.status != "PASS"} <= {"label_errors", "outliers"}
 
 
+def test_what_is_accepted_stays_in_a_cleaned_copy() -> None:
+    table = KINDS["duplicates"](shop(), "kind", np.random.default_rng(0)).table
+    findings = audited(table)
+    assert cleaned(table, findings)[0].num_rows < table.num_rows
+    assert cleaned(table, findings, ["duplicates"]) == (table, [])
+
+
 def test_a_cleaned_copy_never_overwrites_and_leaves_sound_data_alone(tmp_path: Path) -> None:
     table, target = shop(), tmp_path / "there.csv"
     findings = audited(table)

@@ -60,5 +60,21 @@ def test_nodes_without_a_gpu_beside_others_with_one_are_named() -> None:
     assert "10.0.0.3 has no GPU" in poor(HEAD, WORKER, plain)["gpus"].message
 
 
-def test_one_machine_alone_needs_no_token() -> None:
-    assert poor(replace(WORKER, is_driver=True, auth_mode="")) == {}
+def test_a_node_that_cannot_answer_fails_and_the_others_are_judged() -> None:
+    without = replace(WORKER, silent="ModuleNotFoundError: No module named 'search'")
+    found = [each for each in check_nodes([HEAD, without, WORKER]) if each.status != "PASS"]
+    assert [each.message for each in found] == [f"{WORKER.name} can't answer: {without.silent}"]
+    assert found[0].status == "FAIL"
+    assert "install sieve there" in found[0].remedy
+
+
+def test_a_folder_that_nobody_was_asked_for_has_not_passed() -> None:
+    found = {each.check: each for each in check_nodes([HEAD, WORKER], with_storage=False)}
+    assert (found["storage"].status, found["storage"].message) == ("WARN", "not looked at")
+
+
+def test_one_machine_alone_needs_no_token_and_isnt_said_to_have_one() -> None:
+    alone = replace(WORKER, is_driver=True, auth_mode="")
+    assert poor(alone) == {}
+    (token,) = [each for each in check_nodes([alone]) if each.check == "token"]
+    assert token.message == "asked for by nobody; there is one node alone"

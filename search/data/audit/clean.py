@@ -1,4 +1,4 @@
-"""A cleaned copy of the data: what an audit can mend without anybody's judgement."""
+"""A cleaned copy of the data: without what an audit has found, but for what is accepted."""
 
 from __future__ import annotations
 
@@ -17,14 +17,22 @@ _ROWS_GO = ("duplicates", "split_copies", "images")
 _COLUMNS_GO = ("constant_column", "identifier_column", "leaking_column")
 
 
-def cleaned(table: pa.Table, findings: Sequence[Finding]) -> tuple[pa.Table, list[str]]:
-    """Mend what needs no judgement; return the new table, and in words what was done.
+def cleaned(
+    table: pa.Table, findings: Sequence[Finding], accepted: Sequence[str] = ()
+) -> tuple[pa.Table, list[str]]:
+    """Mend what was found; return the new table, and in words what was done.
 
-    Copies and images that show nothing are left out, and so are columns that hold nothing, name
-    the rows or know the label; a value's spellings become its most frequent one. Outliers,
-    contradictions and suspected labels stay: only a person can tell what is right.
+    Copies, near ones too, and images that show nothing are left out, and so are columns that hold
+    nothing, name the rows or know the label; a value's spellings become its most frequent one.
+    Outliers, contradictions and suspected labels stay: only a person can tell what is right.
+
+    Args:
+        table: What was audited.
+        findings: What was found.
+        accepted: Checks whose findings are right as they are: they stay.
     """
     done: list[str] = []
+    findings = [each for each in findings if each.check not in accepted]
     for finding in findings:
         if finding.check == "category_variants" and finding.status != "PASS":
             (name,) = finding.columns
@@ -53,13 +61,16 @@ def _one_spelling(column: pa.ChunkedArray) -> pa.Array:
     return pa.array(names[codes.codes].tolist(), type=codes.type)
 
 
-def write_clean(table: pa.Table, findings: Sequence[Finding], target: Path) -> list[str]:
+def write_clean(
+    table: pa.Table, findings: Sequence[Finding], target: Path, accepted: Sequence[str] = ()
+) -> list[str]:
     """Write the cleaned copy of a table.
 
     Args:
         table: What was audited.
         findings: What was found.
         target: A ``.parquet`` or ``.csv`` file that doesn't exist.
+        accepted: Checks whose findings are right as they are: they stay.
 
     Returns:
         What was done, in words.
@@ -67,6 +78,6 @@ def write_clean(table: pa.Table, findings: Sequence[Finding], target: Path) -> l
     Raises:
         DataError: The file exists, is of another kind, or can't be written.
     """
-    new, done = cleaned(table, findings)
+    new, done = cleaned(table, findings, accepted)
     write_new_file([new], target, "--write-clean")
     return done
