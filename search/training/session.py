@@ -36,7 +36,6 @@ from search.training.schedules import Schedule
 from search.training.scoring import loss_function, score
 from search.training.stopping import Pace, StoppingRules
 
-INITIAL_ROWS = 256
 _CHECK_EVERY = 16  # steps between looks at the running loss: a look costs a wait for the GPU
 
 
@@ -84,7 +83,7 @@ class NetworkSession:
         self._pace = Pace(job.speed_limit if state is None else None, self._wait_for_device)
         if state is None:
             started = time.perf_counter()
-            initial = self._evaluate_rows(self._rows.validation[:INITIAL_ROWS])[0]
+            initial = self._evaluate_rows(self._rows.probe)[0]
             self._eval_seconds = time.perf_counter() - started
             self._rules = StoppingRules(initial, job.budget_samples, job.early_stopping)
         else:

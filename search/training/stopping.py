@@ -26,7 +26,7 @@ class StoppingRules:
     """Watches the evaluations of one training.
 
     Attributes:
-        initial_loss: Validation loss before the first step.
+        initial_loss: Before the first step, on the rows of the training loss.
         budget_samples: The trial's budget.
         early_stopping: Whether patience ends it.
         best_loss: The lowest validation loss so far.

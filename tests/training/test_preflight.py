@@ -2,6 +2,9 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from trainings import CNN, MLP, Small, images, regression, table
@@ -74,6 +77,19 @@ def shuffled(small: Small) -> Small:
     order = torch.randperm(len(data._target), generator=torch.Generator().manual_seed(0))
     data._target = data._target[order]
     return replace(small, data=data)
+
+
+def test_a_file_that_is_sorted_by_its_target_or_a_column_passes(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    region, size = np.repeat(list("abcd"), 500), generator.normal(size=2_000)
+    target = np.sort(size + 0.3 * generator.normal(size=2_000))
+    columns = {"region": region, "size": size[np.argsort(size)], "target": target}
+    pq.write_table(pa.table(columns), tmp_path / "sorted.parquet")
+    dataset = load_dataset(DataOptions(uri=str(tmp_path / "sorted.parquet"), label="target"))
+    rows = Rows.of(RowPlan.of(dataset, seed=0).search(2_000))
+    small = Small(dataset, Resident(dataset, "cpu"), rows)
+    config = MLP.defaults(small.spec)[0].config
+    assert {status for _, status in poor(preflight(bench(MLP, small, config)))} <= {"WARN"}
 
 
 def test_a_sound_network_passes_every_check(wine: Small) -> None:

@@ -151,6 +151,17 @@ def test_a_loss_of_four_times_the_first_one_fails_before_it_is_infinite() -> Non
     assert f"is above {DIVERGED:g} x the initial" in session.outcome().reason
 
 
+def test_a_few_outliers_among_the_training_rows_are_no_divergence() -> None:
+    """They carry the variance of a skewed target: who predicts the mean is far from all of them."""
+    small = regression()
+    targets = small.data.target(torch.arange(len(small.data._target)))
+    order = targets.abs().argsort()
+    rows = replace(small.rows, probe=order[-60:], validation=order[:80], train=order[-260:-60])
+    small = replace(small, rows=rows)
+    config = small_config(MLP, small) | {"learning_rate_sgd": 1e-5}
+    assert session_of(make_job(small, config), MLP, small).outcome().status == "completed"
+
+
 def test_a_batch_whose_loss_is_infinite_ends_the_training_at_once() -> None:
     small = regression()
     config = small_config(MLP, small, batch_size=32) | {"learning_rate_sgd": 1e30}

@@ -34,7 +34,8 @@ class Bench:
         config: What to build.
         spec: Shapes and task.
         data: Resident tensors.
-        rows: The parts of a search phase.
+        rows: The parts of a search phase; kept in a random order, so that the first ones of them
+            are a sample.
         seconds: What all checks together may take.
         space: What is searched; None: what the module searches by itself.
     """
@@ -49,7 +50,9 @@ class Bench:
     space: Space | None = None
 
     def __post_init__(self) -> None:
-        self.rows = self.rows.to(self.data.device)
+        rows = self.rows
+        train, validation, probe = map(_mixed, (rows.train, rows.validation, rows.probe))
+        self.rows = Rows(train, validation, probe, rows.test).to(self.data.device)
         self.loss = loss_function(self.spec.task)
 
     @property
@@ -105,6 +108,11 @@ class Bench:
                 outputs = module(*inputs).float()
             found.append(row_losses(outputs, target, self.spec).cpu())
         return torch.cat(found)
+
+
+def _mixed(rows: Tensor) -> Tensor:
+    """Return rows in another order: the first ones of a sorted file are all alike."""
+    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
 
 
 def row_losses(outputs: Tensor, target: Tensor, spec: Spec) -> Tensor:
