@@ -57,7 +57,11 @@ def content_hashes(table: pa.Table, names: Sequence[str]) -> NDArray[np.uint64]:
     hashes = np.zeros(table.num_rows, dtype=np.uint64)
     if plain:
         frame = pd.DataFrame({str(n): _hashable(table[name]) for n, name in enumerate(plain)})
-        hashes = np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
+        hashes = np.array(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
+        for number, name in enumerate(plain):
+            if _is_whole(table[name]) and table[name].null_count:  # a gap is no zero
+                gaps = decoded(table[name]).is_null().to_numpy(zero_copy_only=False)
+                hashes[gaps] = salted(hashes[gaps], "gap", number)
     for name in images:
         hashes = hashes ^ _mix(_image_hashes(table[name]))
     return hashes
@@ -65,11 +69,16 @@ def content_hashes(table: pa.Table, names: Sequence[str]) -> NDArray[np.uint64]:
 
 def _hashable(column: pa.ChunkedArray) -> pd.Series[Any]:
     column = decoded(column)
-    if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+    if _is_whole(column):
         # With a gap pandas would make floats of all, and each row would get another hash.
         column = column.fill_null(pa.scalar(0).cast(column.type))
     values: pd.Series[Any] = column.to_pandas()
     return values
+
+
+def _is_whole(column: pa.ChunkedArray) -> bool:
+    kind = decoded(column).type
+    return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind))
 
 
 def _image_hashes(column: pa.ChunkedArray) -> NDArray[np.uint64]:
@@ -170,7 +179,8 @@ def fresh_divisions(
 
     Returns:
         (training rows, validation rows), each sorted, together those of the search; none where
-        the data name the validation rows, or where these are 5,000 or more.
+        the data name the validation rows, where these are 5,000 or more, or where so few rows
+        can't be divided anew.
     """
     if splits.validation_is_given or len(splits.validation) >= VALIDATION_ROWS:
         return []
@@ -179,10 +189,13 @@ def fresh_divisions(
     left = splits.train
     divisions: list[tuple[Rows, Rows]] = []
     for number in range(1, num + 1):
-        if len(left) <= wanted:
-            left = splits.train
-        share = wanted / len(left)
-        left, validation = _cut(left, strata, hashes, share, f"validation {number}", seed)
+        validation = left[:0]
+        for source in (left, splits.train):  # from all of them again where too few are left
+            if len(validation) == 0 and len(source) > wanted:
+                share, purpose = wanted / len(source), f"validation {number}"
+                left, validation = _cut(source, strata, hashes, share, purpose, seed)
+        if len(validation) == 0:
+            return []
         divisions.append((np.setdiff1d(everything, validation), validation))
     return divisions
 

@@ -1,3 +1,4 @@
+import datetime
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,36 @@ def test_what_happened_between_two_leaks_is_found_and_no_honest_column_with_it()
     assert "tells how 'came' and 'left' differ" in found[2].message
 
 
+def test_amounts_that_are_nearly_all_different_dont_make_copies_of_the_rest() -> None:
+    generator = np.random.default_rng(0)
+    amounts = generator.integers(0, 10**9, size=3_000)
+    kinds = generator.choice(list("abcd"), size=3_000)
+    columns = {"amount": amounts, "sort": kinds, "label": generator.choice(["x", "y"], size=3_000)}
+    found = audited(pa.table(columns), "label")
+    assert not about(found, "duplicates")
+    assert not about(found, "contradictory_labels")
+    named = audited(pa.table({**columns, "order_id": amounts}).drop_columns(["amount"]), "label")
+    assert about(named, "duplicates"), "what names the rows doesn't tell them apart"
+
+
+@pytest.mark.parametrize("draw", ["random", "normal", "exponential", "standard_cauchy"])
+@pytest.mark.parametrize("num_rows", [200, 2_000])
+def test_neighbours_in_a_single_crowded_column_are_no_copies(draw: str, num_rows: int) -> None:
+    generator = np.random.default_rng(0)
+    size = getattr(generator, draw)(size=num_rows)
+    label = generator.choice(["x", "y"], size=num_rows)
+    assert not about(audited(pa.table({"size": size, "label": label}), "label"), "duplicates")
+
+
+def test_a_gap_is_no_zero() -> None:
+    children = pa.array([None, 0] * 40, type=pa.int64())
+    label = ["a", "b"] * 40
+    plan = [f"plan {number // 2}" for number in range(80)]
+    found = audited(pa.table({"children": children, "plan": plan, "label": label}), "label")
+    assert not about(found, "contradictory_labels")
+    assert not about(found, "duplicates")
+
+
 def test_odd_tables_are_audited_without_a_traceback() -> None:
     names = [f"n{number}" for number in range(3_000)]
     table = shop().append_column("name", pa.array(names))
@@ -153,6 +184,23 @@ def test_odd_tables_are_audited_without_a_traceback() -> None:
     assert failures(audited(words)) == []
     few = pa.table({"x": [1.5, 2.5, 3.5, 4.5], "label": ["a", "a", "b", "b"]})
     assert {each.check for each in about(audited(few, "label"), "rare_class")} == {"rare_class"}
+
+
+def test_ten_thousand_categories_are_audited_and_name_nothing() -> None:
+    generator = np.random.default_rng(0)
+    codes = [f"v{code}" for code in generator.integers(0, 10_000, size=12_000)]
+    table = pa.table({"code": codes, "label": generator.choice(["a", "b"], size=12_000)})
+    assert failures(audited(table, "label")) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)] * 30, [[1, 2]] * 60, [{"a": 1}] * 60],
+)
+def test_dates_and_nested_columns_are_refused_in_a_line(values: list[object]) -> None:
+    table = pa.table({"x": np.arange(60.0), "odd": values, "label": ["a", "b"] * 30})
+    with pytest.raises(DataError, match=r"column 'odd' is of type .*; leave it out"):
+        audited(table, "label")
 
 
 def test_two_part_shift_is_found() -> None:

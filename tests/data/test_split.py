@@ -91,6 +91,16 @@ def test_a_proof_judges_by_rows_that_no_search_was_judged_by(
     assert len(set().union(*first)) == sum(map(len, first)), "there are rows enough for three"
 
 
+@given(st.integers(3, 9), st.integers(2, 12), st.integers(1, 6), SEEDS)
+def test_a_proof_on_few_rows_judges_by_some_or_as_the_search_did(
+    rows_a_class: int, num_classes: int, num: int, seed: int
+) -> None:
+    table = classes_table([rows_a_class] * num_classes, seed)
+    divisions = divided_anew(table, split(table, seed=seed), num, seed)
+    assert len(divisions) in (0, num)
+    assert all(len(train) and len(validation) for train, validation in divisions)
+
+
 def test_copies_of_a_row_stay_together_when_rows_are_divided_anew() -> None:
     table = classes_table([60, 60])
     doubled = pa.concat_tables([table, table])

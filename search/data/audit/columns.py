@@ -33,6 +33,7 @@ OUTLIER = 10.0
 SPARE_POWERS, LEAST_GROWTH = 1.5, 1.5
 """A tail may reach as far as with this many powers of ten more rows, growing at least so fast."""
 _MAD_TO_SD = 1.4826
+_NAMING = frozenset({"id", "ids", "key", "uid", "uuid", "guid", "nr", "no", "number", "index"})
 _NUMBER = re.compile(r"[-+]?[0-9.,]+")
 
 
@@ -72,8 +73,27 @@ def check_identifier(view: View) -> list[Finding]:
 
 
 def identifiers(view: View) -> list[str]:
-    """Return the columns that name the rows."""
-    return [f.columns[0] for f in check_identifier(view)]
+    """Return the columns that name the rows for certain, by which copies aren't compared.
+
+    Amounts in cents are nearly all different, too: whole numbers must run from one to the next,
+    or be called an identifier.
+    """
+    named = (f.columns[0] for f in check_identifier(view))
+    return [name for name in named if not _is_whole(view, name) or _numbers_rows(view, name)]
+
+
+def _is_whole(view: View, name: str) -> bool:
+    return bool(pa.types.is_integer(decoded(view.table[name]).type))
+
+
+def _numbers_rows(view: View, name: str) -> bool:
+    """Say whether whole numbers are a numbering, by their spacing or by their name."""
+    return _runs_on(view, name) or bool(_NAMING & set(re.findall("[a-z]+", name.lower())))
+
+
+def _runs_on(view: View, name: str) -> bool:
+    values = view.numbers(name)
+    return bool(np.nanmax(values) - np.nanmin(values) + 1 <= 2 * view.num_distinct(name))
 
 
 def _distinct_share(view: View, name: str) -> float:
@@ -84,12 +104,9 @@ def _distinct_share(view: View, name: str) -> float:
     present = view.num_rows - int(view.missing(name).sum())
     if present < MIN_IDENTIFIED:
         return 0.0
-    distinct = view.num_distinct(name)
-    if pa.types.is_integer(kind) and present < MANY_ROWS:
-        values = view.numbers(name)
-        if np.nanmax(values) - np.nanmin(values) + 1 > 2 * distinct:
-            return 0.0
-    return distinct / present
+    if pa.types.is_integer(kind) and present < MANY_ROWS and not _runs_on(view, name):
+        return 0.0
+    return view.num_distinct(name) / present
 
 
 def check_missingness(view: View) -> list[Finding]:

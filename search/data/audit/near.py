@@ -20,7 +20,10 @@ WIDER = 3.0
 RADII = (1.0, 1 / 3, 1 / 9, 1 / 27)
 """In tolerances."""
 NUM_GRIDS, NUM_NEIGHBOURS = 4, 3
-CHANCE, MIN_ROWS = 1e-3, 3
+CHANCE, MIN_PAIRS, CLEARLY = 1e-3, 3, 1.25
+CROWDED = 0.6
+"""Pairs for each row: with more of them, some rows have more neighbours than are looked at. A table
+that was saved twice has half a pair for each."""
 FARTHEST = 1e9
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # an odd number whose multiples spread over 64 bits
 
@@ -50,18 +53,25 @@ class Pairs:
         near = self.distance <= limit
         return Pairs(self.first[near], self.second[near], self.distance[near])
 
-    def beyond_chance(self) -> Pairs:
+    def beyond_chance(self, num_rows: int) -> Pairs:
         """Return the pairs that are nearer than chance explains.
 
         In a smooth distribution of even a single free column twice as many lie between one and
         three radii apart as within one, and more where more columns are free. The largest radius
-        speaks, from a tolerance downwards, where more than that lie within.
+        speaks, from a tolerance downwards, where clearly more than that lie within. A radius that
+        holds so many that not all were looked at says nothing.
+
+        Args:
+            num_rows: Of the table.
         """
         for radius in RADII:
-            near = self.within(radius)
-            rows, wider = (len(np.unique(p.second)) for p in (near, self.within(WIDER * radius)))
-            by_chance = max((wider - rows) / (WIDER - 1.0), 0.5)
-            if rows >= MIN_ROWS and poisson.sf(rows - 1, by_chance) < CHANCE:
+            near, wider = self.within(radius), self.within(WIDER * radius)
+            found = len(near.first)
+            by_chance = max((len(wider.first) - found) / (WIDER - 1.0), 0.5)
+            is_crowded = len(wider.first) > CROWDED * num_rows
+            if is_crowded or found < MIN_PAIRS or found < CLEARLY * by_chance:
+                continue
+            if poisson.sf(found - 1, by_chance) < CHANCE:
                 return near
         return Pairs.none()
 

@@ -81,7 +81,7 @@ def _near_copies(
         shown = ~blank[one] & ~blank[other]
         levels = np.abs(pixels[one].astype(np.int16) - pixels[other]).mean(axis=(1, 2, 3))
         apart[start : start + CHUNK] = np.where(shown, levels / tolerance, np.inf)
-    near = Pairs(pairs.first, pairs.second, apart).within(WIDER).beyond_chance()
+    near = Pairs(pairs.first, pairs.second, apart).within(WIDER).beyond_chance(view.num_rows)
     rows = unique_in_order(near.second)
     if len(rows) == 0:
         return []

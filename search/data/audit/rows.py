@@ -59,7 +59,7 @@ def _near(view: View) -> Pairs:
         keys += content_hashes(view.table, others)
     for name in names:
         keys = mixed(keys ^ view.missing(name))
-    return near_pairs(scaled([view.numbers(n) for n in names]), keys).beyond_chance()
+    return near_pairs(scaled([view.numbers(n) for n in names]), keys).beyond_chance(view.num_rows)
 
 
 def check_contradictions(view: View) -> list[Finding]:
