@@ -124,7 +124,8 @@ class Proof:
 def in_order(confirmed: Sequence[Confirmed], mode: Literal["max", "min"]) -> list[Confirmed]:
     """Return the configurations with a completed run, the best on validation first.
 
-    The metric decides; between those that the seeds can't tell from the best, the loss does: a few
+    One that has failed comes after those that haven't: a lucky run proves nothing. Otherwise the
+    metric decides; between those that the seeds can't tell from the best, the loss does: a few
     hundred rows have as many right answers by chance, while the loss still differs. What is within
     a standard error of the best counts as no worse (Breiman et al., 1984, "Classification and
     regression trees", 3.4.3), here of the paired difference.
@@ -135,8 +136,11 @@ def in_order(confirmed: Sequence[Confirmed], mode: Literal["max", "min"]) -> lis
     """
     sign = -1.0 if mode == "max" else 1.0
     usable = [each for each in confirmed if each.records]
-    ranked = sorted(usable, key=lambda each: (sign * each.validation.mean, each.validation_loss))
-    near = [each for each in ranked if is_near(each, ranked[0])]
+    ranked = sorted(
+        usable, key=lambda each: (each.failed, sign * each.validation.mean, each.validation_loss)
+    )
+    alike = [each for each in ranked if each.failed == ranked[0].failed]
+    near = [each for each in alike if is_near(each, ranked[0])]
     rest = [each for each in ranked if each not in near]
     return [*sorted(near, key=lambda each: each.validation_loss), *rest]
 

@@ -7,6 +7,7 @@ that were at their best soon after the start ask for less of it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -73,8 +74,15 @@ def _regularise(dimension: Dimension) -> Dimension | None:
     if dimension.name not in REGULARISATION:
         return None
     if isinstance(dimension, Float) and dimension.log:
-        return dimension.with_range(dimension.low * 10, dimension.high * 10)
+        return _tenfold(dimension)
     return _upwards(dimension)
+
+
+def _tenfold(dimension: Float) -> Float:
+    """Move a range up tenfold, within its limits, or to its upper half where that is all."""
+    _, top = dimension.limits or (dimension.low, dimension.high)
+    low = min(dimension.low * 10, math.sqrt(dimension.low * dimension.high))
+    return replace(dimension, low=low, high=min(dimension.high * 10, top))
 
 
 def _enlarge(dimension: Dimension) -> Dimension | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from search.events import Growth
+from search.events import Growth, Promotion, Trial
 from search.space import Dimension, Space
 from search.strategy.budget import Ladder
 from search.strategy.groups import Group, groups_by_importance, hold_config
@@ -104,13 +104,26 @@ class CoarsePhase(SearchPhase):
 
     def _group(self, number: int) -> Group:
         """Return the group whose turn it is; a round's order rests on what was known before it."""
-        turns = len({dimension.group for dimension in self.space.searched})
-        number_of_round, turn = divmod(number // TRIALS_PER_GROUP, max(turns, 1))
-        while len(self._rounds) <= number_of_round:
-            known = self.history if self._rounds else History()
-            groups = groups_by_importance(self.space, known, self.ladder, seed=self.seed)
-            self._rounds.append(groups or ((),))
-        return self._rounds[number_of_round][turn]
+        number_of_round, turn = divmod(number // TRIALS_PER_GROUP, self._num_groups)
+        if number_of_round < len(self._rounds):
+            return self._rounds[number_of_round][turn]
+        return self._order_now()[turn]
+
+    @property
+    def _num_groups(self) -> int:
+        return max(len({dimension.group for dimension in self.space.searched}), 1)
+
+    def _order_now(self) -> tuple[Group, ...]:
+        known = self.history if self._rounds else History()
+        return groups_by_importance(self.space, known, self.ladder, seed=self.seed) or ((),)
+
+    def started(self, event: Trial | Promotion) -> None:
+        """Keep the order of a round when its first trial starts: a resumed run has it, too."""
+        super().started(event)
+        number = len(self.history) - 1 - len(self._given)
+        if self._by_group and isinstance(event, Trial) and number >= 0:
+            while len(self._rounds) <= number // (TRIALS_PER_GROUP * self._num_groups):
+                self._rounds.append(self._order_now())
 
     def wants(self) -> Growth | None:
         """Let the subsample grow when its order has proven not to hold."""

@@ -33,7 +33,7 @@ def groups_by_importance(
     names: dict[int, list[str]] = {}
     for dimension in space.searched:
         names.setdefault(dimension.group, []).append(dimension.name)
-    judged = [(r.trial.config, r.value_at(ladder.base)) for r in coarse.ended]
+    judged = [(r.trial.config, r.value_at(ladder.base)) for r in coarse]
     known = [(config, value) for config, value in judged if value is not None]
     measured = measure_importance(space, [c for c, _ in known], [x for _, x in known], seed=seed)
     values = {each.name: each.value for each in measured}

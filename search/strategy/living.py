@@ -154,8 +154,8 @@ class LivingSpace:
                 continue
             if isinstance(dimension, Fixed):
                 focus = focus.fix(dimension.name, dimension.value)
-            else:
-                focus = focus.replace(dimension)
+            else:  # it may have been active under fewer values of another than are back now
+                focus = focus.replace(replace(dimension, when=self.whole[dimension.name].when))
         return focus
 
 

@@ -63,6 +63,17 @@ def test_a_failed_run_is_counted_and_left_out() -> None:
     assert (len(first.records), first.failed) == (2, 1)
 
 
+def test_one_lucky_run_beside_failures_comes_after_what_never_failed() -> None:
+    history = confirmed(f1=[(0.99, 0.99)], f2=[(0.9, 0.9)] * 3, baseline=[(0.8, 0.8)] * 3)
+    for seed in (1, 2):
+        history.apply(Trial(f"x-f1-s{seed}", "confirm", "finalist:f1", {}, seed, 100, (50, 100)))
+        history.apply(Ending(f"x-f1-s{seed}", "failed", "diverged"))
+    proof = prove(group_confirmed(history), metric="accuracy", mode="max")
+    assert proof is not None
+    assert proof.winner.name == "f2"
+    assert [each.name for each in proof.finalists] == ["f2", "f1"]
+
+
 def test_nothing_completed_is_no_proof() -> None:
     history = History()
     history.apply(Trial("x-f1-s0", "confirm", "finalist:f1", {}, 0, 100, (50, 100)))

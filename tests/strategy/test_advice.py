@@ -37,6 +37,17 @@ def test_overfitting_asks_for_more_regularisation() -> None:
     assert not found
 
 
+@pytest.mark.parametrize("high", [1.5e-4, 1e-3, 5e-3])
+def test_a_range_of_a_decade_without_room_above_keeps_its_upper_half(high: float) -> None:
+    space = Space([Float(name="weight_decay", low=1e-4, high=high, log=True, group=3)])
+    moved, (change,) = advise(space, Counter({"overfitting": 3}))
+    after = moved["weight_decay"]
+    assert isinstance(after, Float)
+    assert after.low == pytest.approx(min(1e-3, (1e-4 * high) ** 0.5))
+    assert after.high == high
+    assert change.dimension == "weight_decay"
+
+
 def test_underfitting_asks_for_more_capacity() -> None:
     (units,) = moved(underfitting=4).values()
     assert (units.low, units.high) == (126, 1024)  # type: ignore[attr-defined]

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from simulation import DEFAULTS, LADDER, SPACE, Simulation
+from simulation import DEFAULTS, LADDER, SPACE, Simulation, through_json
 
-from search.strategy.coarse import CoarsePhase
+from search.space import Config
+from search.strategy.coarse import TRIALS_PER_GROUP, CoarsePhase
 from search.strategy.fine import FinePhase, first_proposals
 from search.strategy.groups import groups_by_importance, hold_config
-from search.trials import History
+from search.trials import History, Trial
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +62,37 @@ def test_a_phase_by_groups_changes_one_group_at_a_time(coarse: History, searcher
         assert differing <= set(groups[0])
     Simulation(phase).run(10_000)
     assert len(phase.history) == 15
+
+
+def by_group() -> CoarsePhase:
+    return CoarsePhase(SPACE, DEFAULTS, LADDER, num_trials=62, seed=0, by_group=True)
+
+
+def by_decay(trial: Trial, point: int) -> float:
+    return 1.0 + abs(np.log10(float(trial.config["weight_decay"])) + 4.0) + 1.0 / point
+
+
+def differing(one: Config, other: Config) -> set[str]:
+    return {name for name in {*one, *other} if one.get(name) != other.get(name)}
+
+
+def test_a_round_of_coarse_begins_with_what_matters_most_once_enough_is_known() -> None:
+    phase = by_group()
+    Simulation(phase, faults=False, loss=by_decay).run(10_000)
+    configs = [record.trial.config for record in phase.history]
+    begins = len(DEFAULTS) + 2 * 3 * TRIALS_PER_GROUP
+    for number in range(begins, begins + TRIALS_PER_GROUP):
+        held = [differing(configs[number], before) for before in configs[:number]]
+        assert any(names <= {"weight_decay"} for names in held), number
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
+def test_coarse_by_groups_goes_on_after_a_crash_as_it_would_have(share: float) -> None:
+    phase = by_group()
+    steps = Simulation(phase, loss=by_decay).run(10_000, ask_ahead=True)
+    place = int(share * len(steps))
+    again = by_group()
+    again.restore(through_json([step.event for step in steps[:place]]))
+    for step in steps[place:]:
+        again.apply(step.event)
+        assert again.ask() == step.ask

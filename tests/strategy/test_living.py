@@ -57,6 +57,15 @@ def test_a_narrowing_that_the_best_lie_outside_of_is_taken_back() -> None:
     assert living.reconsider(best) == []
 
 
+def test_what_is_active_under_a_value_that_is_back_is_searched_there_again() -> None:
+    decay = Float(name="decay", low=0.1, high=0.9, when={"kind": ("b", "c")})
+    whole = Space([*WHOLE, decay])
+    living = LivingSpace(whole, apply_overrides(whole, {"kind": {"values": ["a", "b"]}}))
+    assert living.focus["decay"].when == {"kind": ("b",)}
+    living.apply(living.taken_back("all of it"))
+    assert living.focus == whole
+
+
 def test_one_of_six_outside_is_no_evidence() -> None:
     best = configs([1e-2] * 5) + configs([1e-2], mix=0.9)
     assert LivingSpace(WHOLE, FOCUS).reconsider(best) == []

@@ -8,7 +8,7 @@ import pytest
 from search.errors import SpaceError, StudyError
 from search.events import Ending, Evaluation, Trial
 from search.execution.simulator import Simulator
-from search.space import Choice, Config, Float, Integer, Space
+from search.space import Choice, Config, Fixed, Float, Integer, Space
 from search.strategy.budget import Ladder
 from search.strategy.fine import FinePhase
 from search.strategy.method import Method
@@ -77,6 +77,12 @@ ODD = {
                 for on in ("on", "off")
                 for n in range(3)
             ),
+        ]
+    ),
+    "all conditional on what is fixed": Space(
+        [
+            Fixed(name="switch", value="on"),
+            *(Float(name=f"x{n}", low=0.0, high=1.0, when={"switch": ("on",)}) for n in range(3)),
         ]
     ),
     "few points": Space([Integer(name="x", low=0, high=1), SWITCH]),
