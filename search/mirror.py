@@ -49,14 +49,15 @@ class Mirror:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._error: Unwritable | None = None
+        self._afterwards: list[Callable[[], None]] = []
 
     def fetch(self, folder: str = "") -> None:
-        """Fetch the files below a folder that aren't here yet."""
+        """Fetch the files that aren't here yet; those below a folder, others write: all of them."""
         missing: list[str] = []
         pieces: dict[str, dict[int, int]] = {}
         for name, size in self.storage.files(folder).items():
             log, is_piece, begin = name.partition(PIECES)
-            if self._leave_out(name) or self._here(log).exists():
+            if self._leave_out(name) or (not folder and self._here(log).exists()):
                 continue
             if is_piece:
                 pieces.setdefault(log, {})[int(begin)] = size
@@ -90,8 +91,9 @@ class Mirror:
         return self.folder / name
 
     def send(self, name: str) -> None:
-        """Send a whole file."""
+        """Send a whole file, after what logs say already: it may rest on it."""
         self.check()
+        self.flush()
         with self._lock:
             self._send(name)
 
@@ -131,11 +133,20 @@ class Mirror:
                 self._error = error
                 return
 
+    def afterwards(self, do: Callable[[], None]) -> None:
+        """Let something be done when what the logs say by now has been sent."""
+        with self._lock:
+            self._afterwards.append(do)
+
     def flush(self) -> None:
-        """Send what the logs have grown by."""
+        """Send what the logs have grown by, and do what waited for that."""
+        with self._lock:
+            due, self._afterwards = self._afterwards, []
         for name in list(self._sent):
             with self._lock:
                 self._send_growth(name)
+        for do in due:
+            do()
 
     def _send_growth(self, name: str) -> None:
         begin = self._sent[name]

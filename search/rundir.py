@@ -143,6 +143,19 @@ class RunDir:
         if self._mirror is not None:
             self._mirror.fetch(folder)
 
+    def below(self, name: str) -> str:
+        """Return where something of this name is kept: a path, or an address."""
+        if self._mirror is None:
+            return str(self.path / name)
+        return self._mirror.storage.below(name).address
+
+    def after_events(self, do: Callable[[], None]) -> None:
+        """Do something when the events so far are safe: at once, or when a storage has them."""
+        if self._mirror is None:
+            do()
+        else:
+            self._mirror.afterwards(do)
+
     def send(self, name: str) -> None:
         """Send a file that was written by other means, where the run is in a storage."""
         if self._mirror is not None:

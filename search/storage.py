@@ -161,6 +161,6 @@ class Storage:
 @cache
 def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
     try:
-        return locate(address)
-    except (OSError, ValueError) as error:
+        return locate(address)  # which may ask the network for a bucket's region
+    except ValueError as error:
         raise RunDirError(f"{address} can't be used ({error})") from error

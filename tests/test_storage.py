@@ -207,6 +207,58 @@ def test_states_there_are_counted_and_cleared(folder: Storage, tmp_path: Path) -
     ]
 
 
+def test_states_stay_until_what_ended_their_trials_is_safe(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "INTERVAL_S", 1e6)
+    with RunDir.create(folder.address, STUDY, "abc") as run:
+        trials = run.trial_storage("coarse")
+        assert trials is not None
+        trials.put_bytes(b"state", f"c0000/{STATE}")
+        shelf = Shelf(trials, later=run.after_events)
+        run.append_event("coarse", event(0), elapsed=0.0)
+        shelf.clear("c0000")
+        assert trials.read(f"c0000/{STATE}"), "the driver may die now"
+        run.write_json("coarse/done.json", {})
+        assert trials.read(f"c0000/{STATE}") is None
+        assert any(name.startswith("coarse/events") for name in folder.files())
+
+
+def test_what_others_have_written_again_is_fetched_again(folder: Storage) -> None:
+    with RunDir.create(folder.address, STUDY, "abc") as run:
+        for words in (b"early", b"later"):
+            folder.put_bytes(words, "coarse/trials/c0000/predictions.safetensors")
+            run.fetch("coarse/trials")
+            path = run.path / "coarse" / "trials" / "c0000" / "predictions.safetensors"
+            assert path.read_bytes() == words
+
+
+def test_an_address_with_a_query_stays_one_below_it(server: S3) -> None:
+    place = f"{server.environment['AWS_ENDPOINT_URL'].removeprefix('http://')}"
+    query = f"scheme=http&endpoint_override={place.replace(':', '%3A')}"
+    address = f"s3://bucket/run-{next(_NUMBERS)}"
+    with RunDir.create(f"{address}?{query}", STUDY, "abc") as run:
+        assert run.below("ray") == f"{address}/ray?{query}"
+        run.write_text("report.html", "x")
+    assert Storage(address).read("report.html") == b"x"
+
+
+def test_a_storage_that_cant_be_opened_yet_is_tried_again(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, fails = storage.locate, iter([OSError("no answer on the bucket's region")])
+
+    def locate(address: str):
+        for error in fails:
+            raise error
+        return known(address)
+
+    monkeypatch.setattr(storage, "locate", locate)
+    other = folder.below("new")
+    other.put_bytes(b"x", "a")
+    assert other.read("a") == b"x"
+
+
 def test_no_secret_stands_in_what_is_written(folder: Storage) -> None:
     with RunDir.create(folder.address, STUDY, "abc") as run:
         run.append_event("coarse", event(0), elapsed=0.0)

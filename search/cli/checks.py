@@ -36,7 +36,11 @@ def audit(
     label: Label = None,
     accept: Accept = None,
     write_clean: Annotated[
-        Path | None, typer.Option(help="Write a copy without what was found and isn't accepted: a new .parquet or .csv file.")
+        Path | None,
+        typer.Option(
+            help="Write a copy without what was found and isn't accepted: a new .parquet or .csv "
+            "file."
+        ),
     ] = None,
     settings: Settings = None,
     as_json: Json = False,

@@ -163,6 +163,6 @@ def _carry_out(
                 repair=repair,
                 search_path=(os.getcwd(),),
             ).go()
-        report = f"{run_dir.place}/report.html" if run_dir.exists("report.html") else None
+        report = run_dir.below("report.html") if run_dir.exists("report.html") else None
     answer = {"event": "result", **result}
     show(answer, as_json, lambda: print_summary(result, report, console))

@@ -11,8 +11,10 @@ from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.errors import Unwritable
 from search.execution.driver import Handout, PhaseDriver
 from search.execution.stage import Stage
+from search.strategy.asha import CONTINUE, Decision
 
 HANDOUT = "sieve_handout"
 """The key beside the hyperparameters in Ray's config: the trial, as JSON."""
@@ -52,10 +54,10 @@ class PhaseSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's config; None: none now; ``FINISHED``: none any more."""
-        self.stage.wait_for_phase(_IDLE_S)
+        is_on = self.stage.wait_for_phase(_IDLE_S)
         if self.stage.is_over:
             return str(Searcher.FINISHED)
-        handout = self.driver.next_trial()
+        handout = self.driver.next_trial() if is_on else None
         if handout is None:
             return None
         self._ids[trial_id] = handout.trial.trial_id
@@ -66,7 +68,7 @@ class PhaseSearcher(_NotPickled, Searcher):  # type: ignore[misc]
     ) -> None:
         """Tell the driver of a trial whose process has gone."""
         if error and trial_id in self._ids:
-            self.driver.lost(self._ids[trial_id], "its process died, or raised outside of training")
+            self.driver.lost(self._ids[trial_id], self.stage.take_why_lost())
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the event log holds the state."""
@@ -88,15 +90,23 @@ class PhaseScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         A trial that pauses has saved its state: to Ray it ends, and what goes on later is
         another of Ray's trials. Ray's own pause would keep the trial among those that count.
         """
-        decision = self.driver.report(trial_id_of(trial), result[EVENTS])
+        decision = self._report(trial, result)
         goes_on = decision.action == "continue"
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def _report(self, trial: RayTrial, result: dict[str, Any]) -> Decision:
+        """Pass a report on; where it can't be written the run ends, and not by Tune's error."""
+        try:
+            return self.driver.report(trial_id_of(trial), result[EVENTS])
+        except Unwritable as error:
+            self.driver.cant_go_on = str(error)
+            return CONTINUE
 
     def on_trial_complete(
         self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]
     ) -> None:
         """Take in a last report, which Ray doesn't pass to :meth:`on_trial_result`."""
-        self.driver.report(trial_id_of(trial), result[EVENTS])
+        self._report(trial, result)
 
 
 class InterruptStopper(_NotPickled, Stopper):  # type: ignore[misc]

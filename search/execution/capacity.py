@@ -23,6 +23,7 @@ BOOTSTRAP = Path.home() / "ray_bootstrap_config.yaml"
 """Where ``ray up`` leaves the cluster's file on the head."""
 MOST = 1000
 """Trials at a time that machines are started for, at most."""
+_GPU_NAME = "accelerator_type:"
 LOOK_S = 3.0
 SETTLED_S, FIRST_S = 60.0, 1200.0
 """The run begins when no machine has come for a minute; the first may take twenty."""
@@ -39,6 +40,12 @@ class Kind:
 
     resources: Mapping[str, float]
     number: float = 1
+
+    @property
+    def gpu(self) -> str:
+        """The name of its GPUs, as Ray knows it; empty where it doesn't, or has none."""
+        named = (each for each in self.resources if each.startswith(_GPU_NAME))
+        return next(named, "").removeprefix(_GPU_NAME) if self.resources.get("GPU", 0) else ""
 
     def slots(self, num_cpus: int, num_gpus: float) -> float:
         """Return how many trials these machines have room for."""
@@ -101,6 +108,8 @@ class Capacity:
     def share_gpus(self, number: int) -> int:
         """Let trials share a GPU, where the study leaves it open and there are the CPUs for it.
 
+        Where machines have different GPUs they don't: the share was measured on one of them.
+
         Args:
             number: Trials that a GPU has the memory for.
 
@@ -111,6 +120,8 @@ class Capacity:
             return 1
         machines = _machines()
         kinds = [*machines, *(self._startable or ())]
+        if len({kind.gpu for kind in kinds if kind.gpu}) > 1:
+            return 1  # a share of one may be too little of another
         room = [count_slots(kinds, self.num_cpus, 1.0 / each) for each in range(1, number + 1)]
         shared = room.index(max(room)) + 1
         self.close()

@@ -128,6 +128,7 @@ class PhaseDriver:
         self._live: dict[str, int] = {}
         self._book = book or SlotBook()
         self._losses: Counter[str] = Counter()
+        self._unheard: set[str] = set()  # since they were given to a process that had waited
         self._thinker = ThreadPoolExecutor(1, thread_name_prefix="sieve-model")
         self._answer: Future[Proposals] | None = None
         strategy.restore(run.events(strategy.phase, repair=repair))
@@ -177,6 +178,8 @@ class PhaseDriver:
         trial = self._again.pop(0) if self._again else self._ask()
         if trial is None:
             return None
+        if self._book.has_idle:
+            self._unheard.add(trial.trial_id)
         slot = self._live[trial.trial_id] = self._book.take()
         return Handout(trial, len(self.strategy.history[trial.trial_id].evaluations), slot)
 
@@ -213,6 +216,10 @@ class PhaseDriver:
         for record in self.strategy.history.paused:
             self._apply(record.not_called_again())
 
+    def after_events(self, do: Callable[[], None]) -> None:
+        """Do something when the events so far are safe where the run is kept."""
+        self._run.after_events(do)
+
     def report(self, trial_id: str, events: str) -> Decision:
         """Take in what a trial sent, and decide on it.
 
@@ -223,6 +230,7 @@ class PhaseDriver:
                 ``stop_run``, why the run can't go on; ``state_bytes`` of its state on disk.
         """
         decision = CONTINUE
+        self._unheard.discard(trial_id)
         received = json.loads(events)
         if received.get("stop_run"):
             self.cant_go_on = received["stop_run"]
@@ -283,14 +291,17 @@ class PhaseDriver:
     def lost(self, trial_id: str, reason: str) -> None:
         """Take up a trial again whose process died, elsewhere; the fourth time it is a failure.
 
-        Its slot isn't used again: to Ray it is the process that has gone.
+        Its slot isn't used again: to Ray it is the process that has gone. A process that had waited
+        and was never heard of since may have gone before: that is no sign against the trial.
         """
         if trial_id in self._live:
             self._book.lose(self._live.pop(trial_id))
         record = self.strategy.history[trial_id]
         if record.ending is not None:
             return
-        self._losses[trial_id] += 1
+        if trial_id not in self._unheard:
+            self._losses[trial_id] += 1
+        self._unheard.discard(trial_id)
         if self._losses[trial_id] < MAX_LOSSES:
             self._say("lost", f"{trial_id}: {reason}; it is taken up again")
             self._again.append(record.trial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -22,8 +23,9 @@ from search.execution.adapters import (
 from search.execution.cluster import TrialResources
 from search.execution.context import PhaseContext
 from search.execution.driver import PhaseDriver
+from search.execution.logs import LOGS
 from search.execution.shelf import Shelf
-from search.execution.slots import SlotResources, kept_slots
+from search.execution.slots import SlotResources, kept_slots, kills_are_losses
 from search.execution.stage import Stage
 from search.execution.trainable import make_trainable
 
@@ -63,17 +65,17 @@ class Experiment:
 
     def run_phase(self, driver: PhaseDriver) -> None:
         """Run a phase's trials until it is finished or interrupted."""
-        if driver.finished:
-            return
         context = self._contexts[driver.strategy.phase]
-        if context.num_workers > 1:
+        if driver.finished:
+            pass  # an interruption may have come after the last trial and before what follows
+        elif context.num_workers > 1:
             self._run_in_gangs(driver, context.num_workers)
         else:
             self._run_on_tune(driver)
         if driver.cant_go_on is not None:
             raise Unwritable(driver.cant_go_on)
         driver.close()
-        shelf = Shelf(context.storage or context.trial_folder)
+        shelf = Shelf(context.storage or context.trial_folder, later=driver.after_events)
         for record in driver.strategy.history.ended:
             shelf.clear(record.trial.trial_id)
 
@@ -107,7 +109,8 @@ class Experiment:
 
     def _fit(self) -> None:
         try:
-            with kept_slots(self._resources.slots, self._is_tight, self._let_go):
+            slots = kept_slots(self._resources.slots, self._is_tight, self._let_go)
+            with slots, kills_are_losses(self._stage.lose):
                 self._tuner().fit()
         except BaseException as error:
             self._error = error
@@ -121,6 +124,7 @@ class Experiment:
     def _tuner(self) -> tune.Tuner:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         # Whether Ray's own logs find room decides nothing, and what does says so itself.
+        os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
         logging.getLogger("ray.tune.execution.experiment_state").setLevel(logging.CRITICAL)
         resources, stage = self._resources, self._stage
         return tune.Tuner(
@@ -140,6 +144,7 @@ class Experiment:
                 name=time.strftime("session-%Y%m%d-%H%M%S"),
                 storage_path=self._log,
                 stop=InterruptStopper(stage),
+                callbacks=[log() for log in LOGS],
                 # The driver takes a trial up again, in another slot: Ray would do so with the very
                 # process that it can't reach.
                 failure_config=tune.FailureConfig(max_failures=0),

@@ -52,7 +52,7 @@ class Gangs:
 
     def run_phase(self, driver: PhaseDriver) -> None:
         """Train what the driver hands out until nothing is left, or it is interrupted."""
-        said = Queue(actor_options={"num_cpus": 0})
+        said = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": _on_this_node()})
         try:
             while not driver.done and not driver.interrupted:
                 while (handout := driver.next_trial()) is not None:
@@ -67,8 +67,7 @@ class Gangs:
 
     def _start(self, handout: Handout, said: Queue) -> None:
         """Start a training, in a process that can be ended: a thread would outlive Ray."""
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=here)(_train)
+        task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=_on_this_node())(_train)
         training = task.remote(
             {**self._shared, "handout": asdict(handout), "said": said},
             self._resources,
@@ -95,6 +94,11 @@ class Gangs:
             if gone and said.empty():
                 driver.lost(trial_id, _why(training))
                 del self._running[trial_id]
+
+
+def _on_this_node() -> NodeAffinitySchedulingStrategy:
+    """Where the driver is: if that is lost, so is all the rest."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def _why(training: ray.ObjectRef) -> str:

@@ -9,6 +9,7 @@ import ray
 
 from search.data import Dataset
 from search.data.batches import Resident
+from search.errors import ModelError, RunFailed, SieveError, one_line
 from search.execution.cluster import TrialResources
 from search.execution.context import PhaseContext, import_model
 from search.findings import Finding
@@ -33,7 +34,8 @@ def measure_cluster_speed(dataset: Any, context: PhaseContext, resources: TrialR
     """
     task = ray.remote(**_one_slot(resources))(_measure)
     reference = ray.put(context)
-    speeds: list[Speed] = ray.get([task.remote(dataset, reference) for _ in range(resources.slots)])
+    tasks = [task.remote(dataset, reference) for _ in range(resources.slots)]
+    speeds: list[Speed] = _results(tasks, context)
     return Speed(
         samples_per_second=statistics.median(each.samples_per_second for each in speeds),
         eval_seconds=statistics.median(each.eval_seconds for each in speeds),
@@ -59,8 +61,25 @@ def preflight_on_cluster(
     ready = ray.remote(**one_slot, max_calls=0)(_get_ready)
     for _ in range(resources.slots - 1):
         ready.remote()
-    found: list[Finding] = ray.get(looking)
+    found: list[Finding] = _results(looking, context)
     return found
+
+
+def _results(tasks: Any, context: PhaseContext) -> Any:
+    """Return what tasks return.
+
+    Raises:
+        SieveError: One has raised it, or something else, as a model may; or its process died.
+    """
+    try:
+        return ray.get(tasks)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, SieveError):
+            raise cause from None
+        raise ModelError(f"model {context.model_path}: {one_line(cause)}") from error
+    except ray.exceptions.RayError as error:
+        raise RunFailed(f"the process that looked at the model died: {one_line(error)}") from error
 
 
 def _one_slot(resources: TrialResources) -> dict[str, float]:

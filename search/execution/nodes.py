@@ -119,7 +119,8 @@ def _marker(storage: str | None) -> Iterator[str]:
         with filesystem.open_output_stream(f"{path}/{name}") as stream:
             stream.write(b"sieve")
     except ValueError as error:
-        raise StudyError(f"--storage {storage}: {one_line(error)}; give a folder or s3://") from error
+        why = f"--storage {storage}: {one_line(error)}; give a folder or s3://"
+        raise StudyError(why) from error
     except OSError:
         yield name  # the driver's own look says why
         return

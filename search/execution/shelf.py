@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from search.errors import StudyError
@@ -24,10 +25,17 @@ class Shelf:
         folder: Of the phase's trials, a folder each, or the same in an object storage; None: there
             are no files.
         max_bytes: All states together may take so much; None: whatever they need.
+        later: Carries out what may be done when the events so far are safe in the storage.
     """
 
-    def __init__(self, folder: Path | Storage | None, max_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | Storage | None,
+        max_bytes: int | None = None,
+        later: Callable[[Callable[[], None]], None] = lambda do: do(),
+    ) -> None:
         self._folder = folder
+        self._later = later
         self._max_bytes = math.inf if max_bytes is None else max_bytes
         self._held = _sizes(folder)
         self._num_bytes = sum(self._held.values())
@@ -49,7 +57,7 @@ class Shelf:
         self._num_bytes -= held
         if isinstance(self._folder, Storage):
             if held:
-                self._folder.delete(f"{trial_id}/{STATE}")
+                self._later(partial(self._folder.delete, f"{trial_id}/{STATE}"))
         elif self._folder is not None:
             for name in (STATE, HUNG):
                 (self._folder / trial_id / name).unlink(missing_ok=True)

@@ -15,6 +15,11 @@ class SlotBook:
         self._idle: list[int] = []
         self._next = 0
 
+    @property
+    def has_idle(self) -> bool:
+        """Whether a slot's process waits for a trial."""
+        return bool(self._idle)
+
     def take(self) -> int:
         """Return a slot for a trial: the one that was freed last, or a new one."""
         if self._idle:

@@ -15,10 +15,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune import PlacementGroupFactory
 from ray.tune.execution import tune_controller
 from ray.tune.utils.object_cache import _ObjectCache
 
+from search.errors import one_line
 from search.execution.cluster import TrialResources
 
 IDLE_S = 30.0
@@ -103,3 +106,27 @@ def kept_slots(
         yield
     finally:
         tune_controller._ObjectCache = _ObjectCache
+
+
+@contextmanager
+def kills_are_losses(tell: Callable[[str], None]) -> Iterator[None]:
+    """Within this context a process that Ray has killed for want of memory is one that died.
+
+    Ray says so by an error that Tune doesn't know, and ends the experiment by.
+
+    Args:
+        tell: Told why a process has died, before Tune tells of its trial.
+    """
+    known = RayActorManager._actor_task_failed
+
+    def failed(manager: Any, task: Any, error: Exception) -> None:
+        if isinstance(error, RayError) and not isinstance(error, RayActorError | RayTaskError):
+            tell(one_line(error))
+            error = RayActorError(error_msg=str(error))
+        known(manager, task, error)
+
+    RayActorManager._actor_task_failed = failed
+    try:
+        yield
+    finally:
+        RayActorManager._actor_task_failed = known

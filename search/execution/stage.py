@@ -15,6 +15,7 @@ class Stage:
         self._driver: PhaseDriver | None = None
         self._is_idle = True
         self._is_closed = False
+        self._why_lost = ""
 
     @property
     def driver(self) -> PhaseDriver:
@@ -26,6 +27,15 @@ class Stage:
     def is_over(self) -> bool:
         """Whether no phase will come any more: closed, or the run was asked to stop."""
         return self._is_closed or self.driver.interrupted
+
+    def lose(self, why: str) -> None:
+        """Take note of why the process has died of which the searcher will be told next."""
+        self._why_lost = why
+
+    def take_why_lost(self) -> str:
+        """Return why the process has died of which the searcher has been told."""
+        why, self._why_lost = self._why_lost, ""
+        return why or "its process died, or raised outside of training"
 
     def begin(self, driver: PhaseDriver) -> None:
         """Let a phase begin; called by the run."""
@@ -45,11 +55,16 @@ class Stage:
             self._is_closed = True
             self._condition.notify_all()
 
-    def wait_for_phase(self, seconds: float) -> None:
-        """Wait, at most so long, for a phase when the last one has ended; called by Tune."""
-        if not self.driver.done:
-            return
+    def wait_for_phase(self, seconds: float) -> bool:
+        """Say whether a phase is on; wait, at most so long, for one; called by Tune.
+
+        A phase that has once been found done is over, also where it could go on by now: the run
+        concludes it already.
+        """
+        driver, is_done = self._driver, self.driver.done
         with self._condition:
-            self._is_idle = True
-            self._condition.notify_all()
+            if is_done and self._driver is driver and not self._is_idle:
+                self._is_idle = True
+                self._condition.notify_all()
             self._condition.wait_for(lambda: self._is_closed or not self._is_idle, seconds)
+            return not self._is_idle

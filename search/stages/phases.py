@@ -94,6 +94,7 @@ class Phases:
             shelf=Shelf(
                 run.dir.trial_storage(phase) or run.dir.trial_folder(phase),
                 run.study.training.max_checkpoint_bytes,
+                run.dir.after_events,
             ),
             book=self._ray.book,
         )
@@ -129,10 +130,11 @@ class Phases:
         coarse = self._context("coarse", nested, plan.ladder.coarse)
         contexts = {
             "coarse": replace(coarse, smoke_rung=self._smoke_rung),
-            "fine": self._context("fine", [rows.search(plan.fine_rows)], plan.ladder.fine),
+            # All rungs: fine's ladder is shortened where its trainings are.
+            "fine": self._context("fine", [rows.search(plan.fine_rows)], plan.ladder.rungs),
             "confirm": self._context("confirm", rows.confirm()),
         }
-        return self._ray.experiment(contexts, f"{self._run.dir.place}/ray")
+        return self._ray.experiment(contexts, self._run.dir.below("ray"))
 
     def _context(
         self, phase: Phase, parts: list[dict[str, Rows]], rungs: tuple[int, ...] = ()

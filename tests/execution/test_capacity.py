@@ -107,6 +107,14 @@ def test_small_trials_share_a_gpu_as_far_as_there_are_cpus_for_them(
     assert (given.now(), given.num_gpus) == (2, 1.0)
 
 
+def test_gpus_of_different_kinds_are_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    large, small = ({"CPU": 8, "GPU": 1, f"accelerator_type:{name}": 1} for name in ("H100", "T4"))
+    Machines(monkeypatch, [HEAD, Kind(large), Kind(small)])
+    assert Capacity(ResourcesSection(), None).share_gpus(4) == 1
+    Machines(monkeypatch, [HEAD, Kind(large), Kind(large)])
+    assert Capacity(ResourcesSection(), None).share_gpus(4) == 4
+
+
 def test_without_gpus_there_is_nothing_to_share(monkeypatch: pytest.MonkeyPatch) -> None:
     Machines(monkeypatch, [WORKER])
     made = Capacity(ResourcesSection(), None)

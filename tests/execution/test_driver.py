@@ -216,6 +216,24 @@ def test_a_process_that_died_too_often_fails_its_trial_with_the_reason(run: RunD
     assert said[0] == "c0000: its process died; it is taken up again"
 
 
+def test_processes_that_had_waited_and_died_unheard_count_nothing(run: RunDir) -> None:
+    driver = drive(run, num_trials=8, slots=8)
+    first = [start(driver) for _ in range(7)]
+    for trial in first[1:]:
+        report(driver, trial, Ending(trial.trial_id, "completed", "done"))
+    driver.lost(first[0].trial_id, "its machine has gone")
+    for _ in range(6):
+        assert start(driver) == first[0]
+        driver.lost(first[0].trial_id, "its process had gone before")
+    for _ in range(MAX_LOSSES - 1):
+        assert driver.strategy.history["c0000"].ending is None
+        assert start(driver) == first[0], "in a new process"
+        driver.lost("c0000", "it died")
+    ending = driver.strategy.history["c0000"].ending
+    assert ending is not None
+    assert ending.reason == "it died, 4 times"
+
+
 def test_states_keep_to_their_budget_the_worst_that_wait_begin_again(
     run: RunDir, tmp_path: Path
 ) -> None:
