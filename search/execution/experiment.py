@@ -125,7 +125,8 @@ class Experiment:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         # Whether Ray's own logs find room decides nothing, and what does says so itself.
         os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-        logging.getLogger("ray.tune.execution.experiment_state").setLevel(logging.CRITICAL)
+        for name in ("execution.experiment_state", "tune"):
+            logging.getLogger(f"ray.tune.{name}").setLevel(logging.CRITICAL)
         resources, stage = self._resources, self._stage
         return tune.Tuner(
             tune.with_resources(

@@ -119,11 +119,12 @@ def kills_are_losses(tell: Callable[[str], None]) -> Iterator[None]:
     """
     known = RayActorManager._actor_task_failed
 
-    def failed(manager: Any, task: Any, error: Exception) -> None:
-        if isinstance(error, RayError) and not isinstance(error, RayActorError | RayTaskError):
-            tell(one_line(error))
-            error = RayActorError(error_msg=str(error))
-        known(manager, task, error)
+    def failed(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
+        is_known = isinstance(exception, RayActorError | RayTaskError)
+        if isinstance(exception, RayError) and not is_known:
+            tell(one_line(exception))
+            exception = RayActorError(error_msg=str(exception))
+        known(manager, tracked_actor_task, exception)
 
     RayActorManager._actor_task_failed = failed
     try:

@@ -1,9 +1,9 @@
 """Ends trainings early whose curves say that nothing more will come of them.
 
-A verdict alone ends nothing. A training goes on while its loss is among the best tenth of its
-peers at the same budget, or while it may still come to the best that is known; and nothing is ended
-before the data's own grace period: the budget by which at least half of the trainings have begun to
-learn.
+A verdict alone ends nothing. A training goes on while its loss, or what trials are ranked by, is
+among the best tenth of its peers at the same budget, or while it may still come to the best that is
+known; and nothing is ended before the data's own grace period: the budget by which at least half of
+the trainings have begun to learn.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Watch:
         self.chance = chance
         self._best = known
         self._losses: dict[int, list[float]] = {}
+        self._values: dict[int, list[float]] = {}
 
     @classmethod
     def after(cls, chance: float | None, records: Iterable[Record]) -> Watch:
@@ -60,9 +61,9 @@ class Watch:
         point, loss = record.evaluations[-1].point, record.loss
         self._best = min(self._best, loss)
         peers = self._losses.setdefault(point, [])
-        rank, number = bisect_left(peers, loss) + 1, len(peers) + 1
-        insort(peers, loss)
-        if record.trial.is_default or number <= MIN_PEERS or rank <= GUARDED * number:
+        rank, number = _enter(peers, loss), len(peers)
+        best_rank = min(rank, _enter(self._values.setdefault(point, []), record.value))
+        if record.trial.is_default or number <= MIN_PEERS or best_rank <= GUARDED * number:
             return CONTINUE
         if not self._is_past_grace(peers):
             return CONTINUE
@@ -94,6 +95,13 @@ class Watch:
         assert self.chance is not None
         awake = self.chance - AWAKE * (self.chance - self._best)
         return len(losses) >= MIN_AWAKE and 2 * bisect_left(losses, awake) >= len(losses)
+
+
+def _enter(peers: list[float], value: float) -> int:
+    """Enter a value among the others, and return its rank, from 1."""
+    rank = bisect_left(peers, value) + 1
+    insort(peers, value)
+    return rank
 
 
 def _may_win(curve: Curve) -> bool:

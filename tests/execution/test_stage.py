@@ -89,6 +89,6 @@ def test_a_process_that_ray_killed_for_memory_is_lost_with_its_reason() -> None:
     manager._cleanup_actor = lambda tracked_actor: None
     with kills_are_losses(told.append):
         error = OutOfMemoryError("Task was killed due to the node running low on memory.\nMore.")
-        manager._actor_task_failed(Task(actor), error)
+        manager._actor_task_failed(tracked_actor_task=Task(actor), exception=error)
     assert [type(each) for each in actor.lost] == [RayActorError]
     assert told == ["OutOfMemoryError: Task was killed due to the node running low on memory."]

@@ -1,5 +1,7 @@
 """Trainings without a future end early; those that may still come through don't."""
 
+from dataclasses import replace
+
 import pytest
 from planted_curves import BEST, CHANCE, learning, record
 
@@ -32,6 +34,16 @@ def test_an_overfitted_training_that_is_behind_ends_with_its_evidence() -> None:
 def test_one_among_the_best_tenth_goes_on_whatever_its_curve_says() -> None:
     poor = [record(learning(0.6, 6)) for _ in range(MIN_PEERS)]
     assert watched(poor).look(overfitted()).action == "continue"
+
+
+def test_one_among_the_best_tenth_by_what_trials_are_ranked_by_goes_on() -> None:
+    def ranked(each: Record, objective: float) -> Record:
+        evaluations = [replace(one, objective=objective) for one in each.evaluations]
+        return Record(each.trial, evaluations)
+
+    watch = watched([ranked(each, 0.1) for each in GOOD])
+    assert watch.look(ranked(overfitted(), 0.2)).action == "stop"
+    assert watch.look(ranked(overfitted(), 0.05)).action == "continue"
 
 
 def test_nothing_ends_before_there_are_enough_peers() -> None:
