@@ -82,19 +82,20 @@ def _start(address: str | None, data_bytes: int) -> None:
     _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except ConnectionError as error:
-        raise StudyError(
-            f"no Ray cluster at --address {address}; start one, or leave it out for a local run"
-        ) from error
-    except (RuntimeError, ray.exceptions.RayError) as error:
-        why = _why_refused(address, str(error))
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        why = _why_refused(address, error)
+        if why is None and isinstance(error, ConnectionError):
+            why = (
+                f"no Ray cluster at --address {address}; start one, or leave it out for a local run"
+            )
         if why is None:
             raise
         raise StudyError(why) from error
 
 
-def _why_refused(address: str, said: str) -> str | None:
+def _why_refused(address: str, error: BaseException) -> str | None:
     """Return what keeps this machine out of a cluster, by what Ray says; None: something else."""
+    said = str(error)
     if said.startswith("Version mismatch"):
         versions = re.findall(r"(?:Ray|Python): (\S+)", said)
         there, here = (" and Python ".join(pair) for pair in (versions[:2], versions[2:4]))
@@ -105,10 +106,11 @@ def _why_refused(address: str, said: str) -> str | None:
     if "token" in said.lower():
         return (
             f"the cluster at --address {address} refuses this machine's token "
-            f"({said.splitlines()[0]}); copy the head's token file to this machine and set "
-            "RAY_AUTH_MODE=token"
+            f"({said.splitlines()[0].partition('. ')[0]}); copy the head's token file to this "
+            "machine and set RAY_AUTH_MODE=token"
         )
-    return None
+    before = error.__cause__ or error.__context__
+    return None if before is None else _why_refused(address, before)
 
 
 def _check_answers(address: str) -> None:
@@ -123,3 +125,16 @@ def _check_answers(address: str) -> None:
             f"nobody answers at --address {address} ({error}, tried for at most "
             f"{CONNECT_SECONDS:g} s); is the head up, and its port open to this machine?"
         ) from error
+    _check_lets_in(address)
+
+
+def _check_lets_in(address: str) -> None:
+    """Refuse a cluster that refuses us; Ray would ask it again and again, for twenty seconds."""
+    import ray
+
+    try:
+        ray._raylet.GcsClient(address=address)
+    except ray.exceptions.RayError as error:
+        why = _why_refused(address, error)
+        if why is not None:
+            raise StudyError(why) from error
