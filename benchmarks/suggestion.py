@@ -115,8 +115,8 @@ def main() -> None:
         "`OMP_NUM_THREADS=1 python -m benchmarks.suggestion`: milliseconds of one core for a "
         f"suggestion, in batches of {MIN_BATCH}, median of {arguments.repeats}; 9 dimensions. "
         "*Fitted anew* looks for hyperparameters, which is done when observations have grown by "
-        "a tenth; of more than 400 observations it takes those of the highest rungs, then the best. "
-        "A run asks in the background, while a third of the last batch is left.",
+        "a tenth; of more than 400 observations it takes those of the highest rungs, then the "
+        "best. A run asks in the background, while a third of the last batch is left.",
     )
     for number in map(int, arguments.observations.split(",")):
         fresh = question(number)
