@@ -1,7 +1,8 @@
 """The training loop beside a bare PyTorch loop, and how many trainings one device carries.
 
-``python -m benchmarks.training --out FILE`` measures on the GPU where there is one, else on a core,
-and writes the figures; with ``--page FILE`` a page of them, too.
+``python -m benchmarks.training --out FILE --rows FOLDER`` measures on the GPU where there is one,
+else on a core, and writes the figures; ``--page`` writes ``benchmarks/TRAINING.md`` of what was
+measured, on whichever machines.
 The bare loop does what a tutorial's does: rows by a random order, loss, backward, step; on a GPU in
 bfloat16, as the product does. Both train the same network on the same resident rows, by turns.
 """
@@ -37,6 +38,8 @@ from search.training.scoring import loss_function
 from search.training.session import NetworkSession
 from search.training.threads import use_threads
 
+PAGE = Path(__file__).with_name("TRAINING.md")
+KEPT = PAGE.parent.glob("measured/training-*.json")
 ROUNDS, SECONDS = 5, 1.0
 SIDE_BY_SIDE = (1, 2, 4, 8)
 CASES: tuple[tuple[str, Config], ...] = (
@@ -83,6 +86,22 @@ class Case:
         warm = session.vitals().train_seconds
         next(stream)
         return num_steps / (session.vitals().train_seconds - warm)
+
+    def look(self, num_steps: int) -> float:
+        """Return what the look before an evaluation costs (probes), in steps."""
+        points = (1 << 40,)
+        job = Job("t", self.config, self.spec, 0, points[0], points, "accuracy")
+        session = NetworkSession(job, self.model, self.data, self.rows)
+        rows = self.rows.train[: int(self.config["batch_size"])]
+        seconds: dict[bool, list[float]] = {False: [], True: []}
+        for _ in range(num_steps + 10):
+            for with_look in (False, True):
+                began = time.perf_counter()
+                session._step(rows, is_last=with_look)
+                _wait(self.data.device)
+                seconds[with_look].append(time.perf_counter() - began)
+        plain, looked = (statistics.median(seconds[each][10:]) for each in (False, True))
+        return looked / plain - 1.0
 
     def bare_speed(self, num_steps: int) -> float:
         """Return steps a second of a bare loop."""
@@ -135,6 +154,7 @@ def measure(case: Case) -> dict[str, float]:
         "bare_steps_per_second": statistics.median(bare for bare, _ in turns),
         "steps_per_second": statistics.median(own for _, own in turns),
         "ratio": statistics.median(own / bare for bare, own in turns),
+        "look_steps": case.look(50),
     }
 
 
@@ -163,12 +183,17 @@ def _one(model: str, changes: Config, folder: Path, together: Any, speeds: Any) 
 def main() -> None:
     """Measure, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--page", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--page", action="store_true", help="write the page, and measure nothing")
     parser.add_argument("--model", help="models.mlp or models.cnn alone")
     parser.add_argument("--alone", action="store_true", help="no processes side by side")
-    parser.add_argument("--rows", type=Path, required=True, help="folder for the rows")
+    parser.add_argument("--rows", type=Path, help="folder for the rows")
     arguments = parser.parse_args()
+    if arguments.page:
+        PAGE.write_text(page([json.loads(path.read_text()) for path in sorted(KEPT)]))
+        return
+    if arguments.out is None or arguments.rows is None:
+        parser.error("give --out and --rows, or --page")
     arguments.rows.mkdir(parents=True, exist_ok=True)
     use_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -188,19 +213,19 @@ def main() -> None:
         print(json.dumps(row), flush=True)
         found["cases"].append(row)
     arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    if arguments.page is not None:
-        arguments.page.write_text(page(found), encoding="utf-8")
 
 
-def page(found: dict[str, Any]) -> str:
+def page(measured: list[dict[str, Any]]) -> str:
     """Return the figures as a page in Markdown."""
-    header = ["model", "batch", "a bare loop, steps/s", "this loop, steps/s", "ratio"]
+    return "\n".join([_PAGE, *map(_section, measured)])
+
+
+def _section(found: dict[str, Any]) -> str:
+    header = ["model", "batch", "a bare loop, steps/s", "this loop, steps/s", "ratio", "a look"]
     header += [f"{number} at a time" for number in SIDE_BY_SIDE[1:]]
-    return _PAGE.format(
-        device=found["device"],
-        cpus=found["cpus"],
-        table=markdown_table(header, [_row(case) for case in found["cases"]]),
-    )
+    table = markdown_table(header, [_row(case) for case in found["cases"]])
+    device = "a core" if found["device"] == "cpu" else found["device"]
+    return f"## On {device}, beside {found['cpus']} CPU cores\n\n{table}"
 
 
 def _row(case: dict[str, Any]) -> list[str]:
@@ -210,21 +235,22 @@ def _row(case: dict[str, Any]) -> list[str]:
     speeds = [f"{case[key]:.0f}" for key in ("bare_steps_per_second", "steps_per_second")]
     beside = {int(number): speed for number, speed in case.get("side_by_side", {}).items()}
     gains = [f"x {beside[n] / beside[1]:.1f}" if beside else "" for n in SIDE_BY_SIDE[1:]]
-    return [name, str(size), *speeds, f"{case['ratio']:.2f}", *gains]
+    look = f"{case['look_steps']:.2f} steps" if "look_steps" in case else ""
+    return [name, str(size), *speeds, f"{case['ratio']:.2f}", look, *gains]
 
 
 _PAGE = """# The training loop
 
-Written by `python -m benchmarks.training`; nothing here is typed in by hand. Measured on
-{device} beside {cpus} CPU cores, a thread for each training.
+Written by `python -m benchmarks.training --page`; nothing here is typed in by hand. Each training
+has one CPU thread.
 
 Each model's first published default on random rows (60,000 of 20 numbers, 20,000 images of
 3 x 32 x 32), in steps a second, by a bare PyTorch loop and by this product's loop, which checks,
-probes, schedules and can be interrupted; the ratio is the median over five turns. The last columns
-are the steps of so many trainings together, each in a process of its own, over one alone: small
+probes, schedules and can be interrupted; the ratio is the median over five turns. *A look* is what
+the probes cost (gradients, updates, dead units), once before each evaluation. The last columns are
+the steps of so many trainings together, each in a process of its own, over one alone: small
 networks leave most of a GPU idle, which is why up to eight trials share one.
-
-{table}"""
+"""
 
 
 if __name__ == "__main__":
