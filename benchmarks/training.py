@@ -212,7 +212,7 @@ def main() -> None:
             }
         print(json.dumps(row), flush=True)
         found["cases"].append(row)
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def page(measured: list[dict[str, Any]]) -> str:
@@ -225,7 +225,7 @@ def _section(found: dict[str, Any]) -> str:
     header += [f"{number} at a time" for number in SIDE_BY_SIDE[1:]]
     table = markdown_table(header, [_row(case) for case in found["cases"]])
     device = "a core" if found["device"] == "cpu" else found["device"]
-    return f"## On {device}, beside {found['cpus']} CPU cores\n\n{table}"
+    return f"## On {device}, of a machine with {found['cpus']} CPU cores\n\n{table}"
 
 
 def _row(case: dict[str, Any]) -> list[str]:
