@@ -39,7 +39,6 @@ from search.training.session import NetworkSession
 from search.training.threads import use_threads
 
 PAGE = Path(__file__).with_name("TRAINING.md")
-KEPT = PAGE.parent.glob("measured/training-*.json")
 ROUNDS, SECONDS = 5, 1.0
 SIDE_BY_SIDE = (1, 2, 4, 8)
 CASES: tuple[tuple[str, Config], ...] = (
@@ -190,7 +189,8 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="folder for the rows")
     arguments = parser.parse_args()
     if arguments.page:
-        PAGE.write_text(page([json.loads(path.read_text()) for path in sorted(KEPT)]))
+        kept = sorted(PAGE.parent.glob("measured/training-*.json"))
+        PAGE.write_text(page([json.loads(path.read_text()) for path in kept]))
         return
     if arguments.out is None or arguments.rows is None:
         parser.error("give --out and --rows, or --page")

@@ -21,7 +21,7 @@ def report(run_dir: RunFolder) -> None:
     with RunDir.open(run_dir) as opened:
         name = write_report(opened.path).name
         opened.send(name)
-    typer.echo(f"{opened.place}/{name}")
+    typer.echo(opened.below(name))
 
 
 def why(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import shutil
 import stat
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,8 @@ import search
 from search.errors import StudyError, one_line
 from search.files import locate
 from search.insight.nodes import Node
+from search.insight.result import versions
 
-_PACKAGES = ("ray", "torch", "hyperopt", "pyarrow", "numpy", "scikit-learn")
 _ANSWER_SECONDS = 60.0
 
 
@@ -79,7 +77,7 @@ def _look(storage: str | None, marker: str) -> tuple[Node, float]:
         is_driver=False,
         num_cpus=0,
         num_gpus=0,
-        versions={"python": platform.python_version(), **_versions()},
+        versions=versions(),
         code=_code_digest(),
         storage=None if storage is None else _storage_problem(storage, marker),
         auth_mode=os.environ.get("RAY_AUTH_MODE", ""),
@@ -87,14 +85,6 @@ def _look(storage: str | None, marker: str) -> tuple[Node, float]:
         free_bytes=shutil.disk_usage(os.environ.get("RAY_TMPDIR", "/tmp")).free,
     )
     return said, time.time()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
 
 
 def _code_digest() -> str:

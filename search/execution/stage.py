@@ -63,7 +63,7 @@ class Stage:
         """
         driver, is_done = self._driver, self.driver.done
         with self._condition:
-            if is_done and self._driver is driver and not self._is_idle:
+            if is_done and self._driver is driver:
                 self._is_idle = True
                 self._condition.notify_all()
             self._condition.wait_for(lambda: self._is_closed or not self._is_idle, seconds)

@@ -6,8 +6,9 @@ import math
 import platform
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from search.events import Phase
@@ -240,5 +241,9 @@ def count_trials(histories: Mapping[Phase, History]) -> dict[str, int]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of what the numbers depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    """Return the versions of Python and of what the numbers depend on, as far as it is there."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

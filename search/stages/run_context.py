@@ -102,4 +102,4 @@ class RunContext:
                 self.say(stage, finding.status.lower(), message, quiet=True)
         self.say(stage, stage, f"{stage}: {describe(found, accepted)}")
         if failed := failures(found, accepted):
-            raise RunFailed(explain_failures(failed, stage, f"{self.dir.place}/{file}"))
+            raise RunFailed(explain_failures(failed, stage, self.dir.below(file)))

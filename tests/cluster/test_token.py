@@ -11,9 +11,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
+from commands import wait_until
 
 BIN = Path(sys.executable).parent
 PATIENCE_S = 90
@@ -55,11 +57,12 @@ def free_ports(number: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    port, dashboard = free_ports(2)
+    port, dashboard, agent = free_ports(3)
     made = Head(port, dashboard, secrets.token_hex(32))
     folder = tempfile.mkdtemp(prefix="t", dir="/tmp")  # sockets want short names
     command = [BIN / "ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
     command += [f"--port={port}", f"--temp-dir={folder}", "--num-cpus=2", "--disable-usage-stats"]
+    command += [f"--dashboard-agent-listen-port={agent}"]  # the usual one is any other Ray's
     command += [f"--dashboard-port={dashboard}", f"--object-store-memory={100 * 2**20}"]
     process = subprocess.Popen(
         command,
@@ -82,16 +85,13 @@ def head() -> Iterator[Head]:
 
 
 def wait_for(head: Head, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + PATIENCE_S
+    def answers(port: int) -> bool:
+        assert process.poll() is None, "the head ended"
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", port)) == 0
+
     for port in (head.port, head.dashboard):
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, "the head ended"
-                assert time.monotonic() < until, "the head doesn't answer"
-                time.sleep(0.2)
+        wait_until(partial(answers, port), "the head answers")
 
 
 @pytest.mark.ray

@@ -79,11 +79,7 @@ def identifiers(view: View) -> list[str]:
     or be called an identifier.
     """
     named = (f.columns[0] for f in check_identifier(view))
-    return [name for name in named if not _is_whole(view, name) or _numbers_rows(view, name)]
-
-
-def _is_whole(view: View, name: str) -> bool:
-    return bool(pa.types.is_integer(decoded(view.table[name]).type))
+    return [n for n in named if is_string(decoded(view.table[n]).type) or _numbers_rows(view, n)]
 
 
 def _numbers_rows(view: View, name: str) -> bool:
