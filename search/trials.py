@@ -91,16 +91,17 @@ class Record:
         The first rung is evaluated more often than the rest; what an evaluation costs is counted
         as often as they come in the whole.
         """
-        last = self.evaluations[-1] if self.evaluations else None
-        if last is not None:
-            if not last.seconds > 0:
-                return math.nan
-            density = len(self.trial.points) / self.trial.budget_samples
-            training = (last.seconds - last.eval_seconds) / last.point
-            return training + last.eval_seconds / last.evaluation * density
-        if self.ending is None or not self.ending.samples_seen:
+        last, ending = self.evaluations[-1] if self.evaluations else None, self.ending
+        if last is not None and not last.seconds > 0:
             return math.nan
-        return self.ending.train_seconds / self.ending.samples_seen
+        if ending is not None and ending.samples_seen > (last.samples_seen if last else 0):
+            training = ending.train_seconds / ending.samples_seen
+        elif last is not None:
+            training = (last.seconds - last.eval_seconds) / last.point
+        else:
+            return math.nan
+        density = len(self.trial.points) / self.trial.budget_samples
+        return training + (last.eval_seconds / last.evaluation * density if last else 0.0)
 
     def not_called_again(self) -> Ending:
         """Return the ending of a trial that still waits at a rung when its phase ends."""

@@ -126,12 +126,13 @@ class Phases:
     @cached_property
     def _experiment(self) -> Experiment:
         plan, rows = self._plan, self._material.rows
-        nested = [rows.search(size, plan.coarse_evaluations) for size in plan.coarse_sizes]
+        share = plan.evaluated_share
+        nested = [rows.search(size, share) for size in plan.coarse_sizes]
         coarse = self._context("coarse", nested, plan.ladder.coarse)
         contexts = {
             "coarse": replace(coarse, smoke_rung=self._smoke_rung),
             # All rungs: fine's ladder is shortened where its trainings are.
-            "fine": self._context("fine", [rows.search(plan.fine_rows)], plan.ladder.rungs),
+            "fine": self._context("fine", [rows.search(plan.fine_rows, share)], plan.ladder.rungs),
             "confirm": self._context("confirm", rows.confirm()),
         }
         return self._ray.experiment(contexts, self._run.dir.below("ray"))

@@ -164,10 +164,11 @@ class Plan:
         return tuple(sizes)
 
     @property
-    def coarse_evaluations(self) -> float:
-        """Share of the rows that coarse's evaluations look at; 1 where they can be afforded.
+    def evaluated_share(self) -> float:
+        """Share of the rows that the search's evaluations look at; 1 where they can be afforded.
 
-        At its first rung a trial is evaluated twice, however dear that is.
+        At its first rung a trial is evaluated twice, however dear that is, and most trials come no
+        further. The proof looks at all rows.
         """
         return min(self.ladder.base / self.ladder.spacing, 1.0)
 

@@ -22,7 +22,13 @@ from search.strategy.budget import Ladder
 from search.strategy.change import Change
 from search.strategy.groups import Group, hold_config
 from search.strategy.living import NUM_BEST, LivingSpace
-from search.strategy.ranking import best_config, name_of, observations_of, rank_records
+from search.strategy.ranking import (
+    best_config,
+    is_wordless,
+    name_of,
+    observations_of,
+    rank_records,
+)
 from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.searchers import SEARCHERS, Question
 from search.strategy.trust import SURVIVOR, Trust, between_rows
@@ -43,7 +49,7 @@ FOCUS_SHARE = 0.5
 MAX_AGAIN = 100
 """Of coarse's best, and of those whose curves were flat: the model may propose them again."""
 MAX_WORDLESS = 1000
-"""Trials that ended before any evaluation: the last so many aren't proposed again."""
+"""Trials that ended before the lowest rung: the last so many aren't proposed again."""
 
 
 def first_proposals(coarse: History, ladder: Ladder) -> list[Proposal]:
@@ -208,7 +214,7 @@ class FinePhase(SearchPhase):
     def left(self, record: Record) -> None:
         """Take note that a survivor has come to a rung, or that a trial ended without a word."""
         self._survivors_told |= record.trial.source.startswith(SURVIVOR)
-        if not record.evaluations and not record.has_failed:
+        if is_wordless(record, self.rungs[0]):
             self._wordless.append(record.trial.config)
 
     @property

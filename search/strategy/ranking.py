@@ -29,14 +29,24 @@ class Observation:
 
 def observation(record: Record, rung: int) -> Observation:
     """Return what a record says at a rung."""
-    loss = record.value if record.evaluations else math.nan
-    return Observation(record.trial.config, rung, loss, record.seconds_per_sample)
+    return Observation(record.trial.config, rung, record.value, record.seconds_per_sample)
+
+
+def is_wordless(record: Record, lowest: int) -> bool:
+    """Whether a trial was stopped before the lowest rung: it was too slow."""
+    reached = record.evaluations[-1].point if record.evaluations else 0
+    return record.ending is not None and record.ending.status == "stopped" and reached < lowest
+
+
+def cost_alone(record: Record, lowest: int) -> Observation:
+    """Return what a wordless trial says: what it has cost."""
+    return Observation(record.trial.config, lowest, math.nan, record.seconds_per_sample)
 
 
 def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Observation]:
     """Return what records say at the rungs: a loss at each one reached, a failure at the next.
 
-    Of one that was too slow for any evaluation they say what it cost.
+    Of one that was too slow for the lowest rung they say what it cost.
     """
     found: list[Observation] = []
     for record in records:
@@ -49,8 +59,8 @@ def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[O
             found.append(Observation(config, rung, value, record.seconds_per_sample))
         if record.has_failed and len(reached) < len(rungs):
             found.append(Observation(config, rungs[len(reached)], math.inf))
-        elif not record.evaluations and math.isfinite(record.seconds_per_sample):
-            found.append(observation(record, rungs[0]))
+        elif is_wordless(record, rungs[0]) and math.isfinite(record.seconds_per_sample):
+            found.append(cost_alone(record, rungs[0]))
     return found
 
 

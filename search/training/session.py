@@ -140,6 +140,7 @@ class NetworkSession:
             if too_slow is not None:
                 self._ended = Outcome("stopped", too_slow)
                 break
+        self._pace.rest()
         self._running_loss = float(running)
         self._pruner.advance(self._samples_seen / self.job.budget_samples)
         self._train_seconds += time.perf_counter() - started

@@ -82,7 +82,7 @@ class StoppingRules:
 class Pace:
     """Looks once, after a moment of training, whether a full run would take too long.
 
-    The first step warms up and isn't counted.
+    Training alone counts. The first step warms up and doesn't, nor does the first one after a rest.
 
     Args:
         limit: Of the run's speed; None: there is nothing to look at.
@@ -92,21 +92,29 @@ class Pace:
     def __init__(self, limit: SpeedLimit | None, wait: Callable[[], None]) -> None:
         self._limit = limit
         self._wait = wait
-        self._started: float | None = None
+        self._since: float | None = None
+        self._spent = 0.0
         self._samples = 0
 
     def too_slow(self, num_samples: int) -> str | None:
         """Take in a step of so many samples; return why the training ends, or None."""
         if self._limit is None:
             return None
-        if self._started is None:
+        if self._since is None:
             self._wait()
-            self._started = time.perf_counter()
+            self._since = time.perf_counter()
             return None
         self._samples += num_samples
-        if time.perf_counter() - self._started < PACE_SECONDS:
+        if self._spent + time.perf_counter() - self._since < PACE_SECONDS:
             return None
-        self._wait()
+        self.rest()
         limit, self._limit = self._limit, None
-        spent = time.perf_counter() - self._started
-        return limit.why_broken(spent, self._samples, PACE_MARGIN)
+        return limit.why_broken(self._spent, self._samples, PACE_MARGIN)
+
+    def rest(self) -> None:
+        """Count no time until the next step: an evaluation, and what follows it."""
+        if self._limit is None or self._since is None:
+            return
+        self._wait()
+        self._spent += time.perf_counter() - self._since
+        self._since = None

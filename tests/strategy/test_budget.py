@@ -89,12 +89,12 @@ def test_evaluations_lie_further_apart_where_they_are_dear() -> None:
 
 
 @pytest.mark.parametrize(("eval_seconds", "share"), [(0.0, 1.0), (0.2, 1.0), (1.0, 0.211)])
-def test_where_evaluations_are_dear_beside_the_lowest_rung_coarse_looks_at_fewer_rows(
+def test_where_evaluations_are_dear_beside_the_lowest_rung_the_search_looks_at_fewer_rows(
     eval_seconds: float, share: float
 ) -> None:
     study, speed = resolve_study({"time_budget": "10m"}), Speed(1_000.0, eval_seconds)
     plan = make_plan(study, num_rows=50_000, speed=speed, slots=2, elapsed=0.0)
-    assert plan.coarse_evaluations == pytest.approx(share, rel=0.01)
+    assert plan.evaluated_share == pytest.approx(share, rel=0.01)
 
 
 @given(st.floats(100, 1e5), st.floats(0.001, 3.0))

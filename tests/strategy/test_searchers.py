@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from simulation import LADDER, SPACE, evaluation, final_loss
 
-from search.events import Ending, Trial
+from search.events import Ending, Evaluation, Trial
 from search.strategy.ranking import Observation, observations_of
 from search.strategy.searchers import MIN_AT_RUNG, SEARCHERS, Question, comparable
 from search.trials import History
@@ -109,12 +109,14 @@ def test_the_process_is_fitted_anew_when_enough_has_been_seen() -> None:
     assert SEARCHERS["gp"](replace(many, state=first.state)).state != first.state
 
 
-def test_what_was_too_slow_for_an_evaluation_tells_its_cost_and_tpe_a_failure() -> None:
-    made = history([("0.5", 0, "running")] * 2)
-    for number, samples in enumerate((50, 0)):
+def test_what_was_too_slow_for_the_lowest_rung_tells_its_cost_and_tpe_a_failure() -> None:
+    made = history([("0.5", 0, "running")] * 3)
+    before = Evaluation("c0002", 1, 2, 2, 0.5, 0.5, 0.5, 0.5, 0.1, 7.0, eval_seconds=0.0)
+    made.apply(before)
+    for number, samples in enumerate((50, 0, 60)):
         vitals = {"train_seconds": 9.0, "samples_seen": samples}
         made.apply(Ending(f"c{number:04d}", "stopped", "too slow", **vitals))
-    (found,) = observations_of(made, RUNGS)
-    assert math.isnan(found.loss)
-    assert found.seconds_per_sample == 9.0 / 50
-    assert [each.loss for each in comparable((found,), LADDER.rungs)] == [math.inf]
+    found = observations_of(made, RUNGS)
+    assert all(math.isnan(each.loss) for each in found)
+    assert [each.seconds_per_sample for each in found] == [9.0 / 50, 9.0 / 60]
+    assert [each.loss for each in comparable(tuple(found), LADDER.rungs)] == [math.inf] * 2

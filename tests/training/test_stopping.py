@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.events import Evaluation
-from search.training.stopping import DIVERGED, PATIENCE, StoppingRules
+from search.speed import SpeedLimit
+from search.training.stopping import DIVERGED, PATIENCE, Pace, StoppingRules
 
 BUDGET = 900
 
@@ -93,3 +94,23 @@ def test_the_rules_go_on_from_what_they_wrote(losses: list[float]) -> None:
 def test_a_rising_validation_loss_alone_is_overfitting_and_no_divergence() -> None:
     rules = StoppingRules(1.0, 1000, True)
     assert rules.divergence(evaluation(50.0, train_loss=0.01)) is None
+
+
+@pytest.mark.parametrize(("step_s", "is_too_slow"), [(0.05, False), (0.25, True)])
+def test_a_training_s_pace_is_that_of_its_steps_whatever_comes_between_them(
+    monkeypatch: pytest.MonkeyPatch, step_s: float, is_too_slow: bool
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    pace = Pace(SpeedLimit(full_samples=1_000, max_run_seconds=10.0), lambda: None)
+    said = []
+    for _ in range(10):
+        for _ in range(4):
+            now[0] += step_s
+            said.append(pace.too_slow(10))
+        pace.rest()
+        now[0] += 60.0  # an evaluation
+    reasons = [each for each in said if each]
+    assert [each.startswith("too slow: a full run would take 25 s") for each in reasons] == (
+        [True] if is_too_slow else []
+    )
