@@ -22,6 +22,7 @@ from benchmarks.processes import run_measured
 from benchmarks.run_peer import curve_of
 from benchmarks.table import write_readme
 from search.rundir import RunDir
+from search.strategy.budget import Plan
 from search.study import parse_duration
 from search.trials import History
 
@@ -108,6 +109,7 @@ def run_peer(peer: str, task: Task, out: Path, data: str, sieve: dict[str, Any])
         "seconds": parse_duration(task.time_budget),
         "full_samples": sieve["longest"],
         "slots": sieve["plan"]["slots"],
+        "evaluated_share": Plan.from_json(sieve["plan"]).evaluated_share,
         "folder": str((out / task.name / peer).absolute()),
         "seed": 0,
         "num_seeds": 3,

@@ -39,7 +39,8 @@ class Bench:
 
     Args:
         request: ``data``, ``label``, ``model``, ``full_samples``, ``seed``: of the parts, as a run
-            with that seed divides the rows.
+            with that seed divides the rows; ``evaluated_share`` of the validation rows that
+            evaluations look at.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -51,11 +52,13 @@ class Bench:
         self.space: Space = self.model.space(dataset.spec)
         self.ladder = Ladder.below(request["full_samples"], FACTOR, NUM_RUNGS)
         self.rows = RowPlan.of(dataset, seed=seed)
+        self._share = request["evaluated_share"]
         self._data = Resident(dataset, "cpu")
 
     def session(self, config: Config, seed: int, *, test: bool = False) -> NetworkSession:
         """Return a full training of a configuration on all the training rows."""
-        rows = self.rows.confirm()[0] if test else self.rows.search(len(self.rows.train))
+        everything = len(self.rows.train)
+        rows = self.rows.confirm()[0] if test else self.rows.search(everything, self._share)
         full = self.ladder.full
         job = Job("peer", config, self.spec, seed, full, self.points, "accuracy", 1.0, not test)
         return NetworkSession(job, self.model, self._data, Rows.of(rows))

@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.end_to_end import longest_run, sieve_curve
 from benchmarks.processes import run_measured
 from search.rundir import RunDir
+from search.strategy.budget import Plan
 from search.study import ConfirmSection
 
 TASKS: dict[str, dict[str, Any]] = {
@@ -76,6 +77,7 @@ def run_sieve(task: dict[str, Any], seed: int, folder: Path) -> dict[str, Any]:
         "test": result["winner"]["test"],
         "full_samples": longest_run(run),
         "slots": plan["slots"],
+        "evaluated_share": Plan.from_json(plan).evaluated_share,
         "search_seconds": task["seconds"],
         "trials": result["trials"],
     }
@@ -92,6 +94,7 @@ def run_peer(
         "scheduler": "ASHABORE",
         "full_samples": sieve["full_samples"],
         "slots": sieve["slots"],
+        "evaluated_share": sieve["evaluated_share"],
         "folder": str((folder / method).absolute()),
         "seed": seed,
         "num_seeds": 1,

@@ -27,12 +27,12 @@ Written by `python -m benchmarks.real_table`; nothing here is typed in by hand.
 peers need `pip install 'sieve-search[benchmarks,peers]'`.
 
 Every method searches for the same wall time on the same slots, data, model and space, one run at a
-time. The *loss* is the lowest on validation (at most 5,000 rows) when that time is over, *at* is
-when a method has reached it. *sieve there* is when sieve reached the loss that the method ended
-with, and *ratio* is sieve's time over the method's: below 1 sieve is faster; medians over the
-seeds. *Test* is the accuracy of the best configuration, retrained on all the training rows: once
-for a peer, the mean of the confirmation's seeds for sieve. *Sieve's test minus its* is paired by
-seed, with its 95 % interval.
+time. The *loss* is the lowest on validation (the rows that sieve's search looks at, at most 5,000)
+when that time is over, *at* is when a method has reached it. *sieve there* is when sieve reached
+the loss that the method ended with, and *ratio* is sieve's time over the method's: below 1 sieve is
+faster; medians over the seeds. *Test* is the accuracy of the best configuration, retrained on all
+the training rows: once for a peer, the mean of the confirmation's seeds for sieve. *Sieve's test
+minus its* is paired by seed, with its 95 % interval.
 """
 
 

@@ -67,6 +67,7 @@ def test_a_peer_is_judged_on_the_rows_of_the_run_that_it_is_compared_with():
         "label": "label",
         "model": "models.mlp",
         "full_samples": 5400,
+        "evaluated_share": 0.5,
     }
     rows = {seed: Bench({**request, "seed": seed}).rows.search(114) for seed in (0, 3)}
     dataset = load_dataset(DataOptions("sklearn:wine", label="label", seed=3))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.preprocessing import QuantileTransformer
 
 from search.data.columns import decoded, image_pixels, image_shape_of, numbers, strings
 from search.data.schema import Schema
 from search.data.split import Rows
 from search.errors import DataError, did_you_mean
 from search.task import Spec
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import QuantileTransformer
 
 MAX_CATEGORIES = 1_000
 _CLIP = 5.0
@@ -122,7 +124,7 @@ class Preparation:
     def _transformer(self) -> QuantileTransformer:
         """Rebuild scikit-learn's transformer from its quantiles: no pickle is kept."""
         quantiles = np.asarray(self.quantiles)
-        transformer = QuantileTransformer(output_distribution="normal")
+        transformer = _new_transformer()
         transformer.n_quantiles_, transformer.n_features_in_ = quantiles.shape
         transformer.quantiles_ = quantiles
         transformer.references_ = np.linspace(0, 1, len(quantiles), endpoint=True)
@@ -208,11 +210,15 @@ def _quantiles(
     columns = [np.where(np.isnan(v), medians[name], v) for name, v in numeric.items()]
     matrix = np.column_stack(columns)
     count = min(max(min(len(matrix) // 30, 1_000), 10), len(matrix))
-    fitted = QuantileTransformer(
-        n_quantiles=count, output_distribution="normal", random_state=_SEED
-    )
-    fitted.fit(matrix)
+    fitted = _new_transformer(n_quantiles=count, random_state=_SEED).fit(matrix)
     return tuple(tuple(float(value) for value in row) for row in fitted.quantiles_)
+
+
+def _new_transformer(**options: Any) -> QuantileTransformer:
+    # Its import takes as long as torch's, and trials, which get prepared data, have no need of it.
+    from sklearn.preprocessing import QuantileTransformer
+
+    return QuantileTransformer(output_distribution="normal", **options)
 
 
 def _pixel_statistics(

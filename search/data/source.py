@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,19 +10,11 @@ import pyarrow.csv as pa_csv
 import pyarrow.dataset as pa_dataset
 import pyarrow.parquet as pq
 from pyarrow import fs
-from sklearn import datasets
 
 from search.errors import DataError, did_you_mean
 from search.files import locate
 
-_BUNDLED: dict[str, Callable[[], Any]] = {
-    "digits": datasets.load_digits,
-    "breast_cancer": datasets.load_breast_cancer,
-    "wine": datasets.load_wine,
-    "diabetes": datasets.load_diabetes,
-}
-
-
+_BUNDLED = ("digits", "breast_cancer", "wine", "diabetes")
 # An empty cell is missing in a column of strings too.
 _CSV = pa_csv.ConvertOptions(strings_can_be_null=True)
 
@@ -49,10 +39,12 @@ def read_table(uri: str) -> pa.Table:
 
 
 def _read_bundled(uri: str) -> pa.Table:
+    from sklearn import datasets  # a trial's process, which reads none, is up sooner without it
+
     name = uri.removeprefix("sklearn:")
     if name not in _BUNDLED:
         raise DataError(f"no bundled data set '{uri}'" + did_you_mean(name, _BUNDLED))
-    bunch = _BUNDLED[name]()
+    bunch = getattr(datasets, f"load_{name}")()
     if name == "digits":
         pixels = pa.array(bunch.data.astype(np.uint8).ravel())
         image = pa.FixedSizeListArray.from_arrays(pixels, bunch.data.shape[1])

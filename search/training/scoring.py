@@ -1,4 +1,4 @@
-"""Losses and metrics: torch's losses, scikit-learn's metrics."""
+"""Losses and metrics: torch's losses, and metrics as scikit-learn has them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn import metrics
 from torch import Tensor
 from torch.nn import functional
 
 from search.data import Dataset
 from search.errors import StudyError, did_you_mean
 from search.task import Spec, TaskType
+
+ByRow = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+"""(truth, predictions), each (rows,), to a number a row."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Metric:
     mode: Literal["max", "min"]
     score: Callable[..., float]
     scales: bool = False
-    by_row: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]] | None = None
+    by_row: ByRow | None = None
 
 
 def _distance(truth: NDArray[Any], predictions: NDArray[Any]) -> NDArray[Any]:
@@ -45,13 +47,37 @@ def _distance(truth: NDArray[Any], predictions: NDArray[Any]) -> NDArray[Any]:
     return distances
 
 
+def _mean(
+    by_row: ByRow,
+    truth: NDArray[Any],
+    predictions: NDArray[Any],
+    sample_weight: NDArray[Any] | None = None,
+) -> float:
+    return float(np.average(by_row(truth, predictions), weights=sample_weight))
+
+
+def _root_mean_square(
+    truth: NDArray[Any], predictions: NDArray[Any], sample_weight: NDArray[Any] | None = None
+) -> float:
+    return math.sqrt(np.average((truth - predictions) ** 2, weights=sample_weight))
+
+
+def _by_sklearn(name: str, *given: Any, **options: Any) -> float:
+    # Its import takes as long as torch's: a trial's process has no need of it by default.
+    from sklearn import metrics
+
+    return float(getattr(metrics, name)(*given, **options))
+
+
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("classification", "max", metrics.accuracy_score, by_row=np.equal),
-    "balanced_accuracy": Metric("classification", "max", metrics.balanced_accuracy_score),
-    "f1_macro": Metric("classification", "max", partial(metrics.f1_score, average="macro")),
-    "rmse": Metric("regression", "min", metrics.root_mean_squared_error, scales=True),
-    "mae": Metric("regression", "min", metrics.mean_absolute_error, scales=True, by_row=_distance),
-    "r2": Metric("regression", "max", metrics.r2_score),
+    "accuracy": Metric("classification", "max", partial(_mean, np.equal), by_row=np.equal),
+    "balanced_accuracy": Metric(
+        "classification", "max", partial(_by_sklearn, "balanced_accuracy_score")
+    ),
+    "f1_macro": Metric("classification", "max", partial(_by_sklearn, "f1_score", average="macro")),
+    "rmse": Metric("regression", "min", _root_mean_square, scales=True),
+    "mae": Metric("regression", "min", partial(_mean, _distance), scales=True, by_row=_distance),
+    "r2": Metric("regression", "max", partial(_by_sklearn, "r2_score")),
 }
 
 

@@ -12,7 +12,7 @@ from search.data.audit.view import View
 NUM_FOLDS = 3
 MAX_TRAINED = 20_000
 """Rows that a fold's model is trained on."""
-MAX_TREES = 600
+MAX_TREES = 300
 """Of a model; a class needs one in each round."""
 MIN_ROUNDS, MAX_ROUNDS = 20, 80
 MIN_ROWS = 60
