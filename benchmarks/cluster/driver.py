@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cluster.attribution import COLUMNS, Attribution
 from benchmarks.figures import Figures
 
 MODEL = Path(__file__).with_name("sleepers.py")
@@ -36,7 +37,7 @@ def study(num_trials: int) -> dict[str, Any]:
     }
 
 
-def measure(num_trials: int) -> dict[str, float]:
+def measure(num_trials: int) -> dict[str, Any]:
     """Run it here, and return what coarse cost this process."""
     from search.pipeline import Run
     from search.report import Progress
@@ -48,13 +49,18 @@ def measure(num_trials: int) -> dict[str, float]:
 
         def phase_started(self, phase: str, **about: Any) -> None:
             super().phase_started(phase, **about)
+            if phase == "coarse":
+                attribution.start()
             marks[phase, "begin"] = (time.process_time(), time.monotonic(), _memory())
 
         def phase_ended(self, phase: str, at: float) -> None:
             super().phase_ended(phase, at)
             marks[phase, "end"] = (time.process_time(), time.monotonic(), _memory())
+            if phase == "coarse":
+                attribution.stop()
 
     marks: dict[tuple[str, str], tuple[float, float, float]] = {}
+    attribution = Attribution()
     resolved = resolve_study(study(num_trials))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run"
@@ -62,7 +68,10 @@ def measure(num_trials: int) -> dict[str, float]:
             Run(resolved, run_dir, Clock("", "max")).go()
             events = [json.loads(x) for x in (path / "coarse/events.jsonl").open()]
         log_bytes = (path / "coarse" / "events.jsonl").stat().st_size
-        ray_bytes = sum(each.stat().st_size for each in (path / "ray").rglob("*") if each.is_file())
+        files = [each for each in (path / "ray").rglob("*") if each.is_file()]
+        ray_bytes = sum(each.stat().st_size for each in files)
+        snapshots = [each for each in files if each.name.startswith("experiment_state")]
+        snapshot_bytes = sum(each.stat().st_size for each in snapshots)
     began, ended = marks["coarse", "begin"], marks["coarse", "end"]
     kinds = [each["event"] for each in events]
     return {
@@ -73,6 +82,8 @@ def measure(num_trials: int) -> dict[str, float]:
         "memory": ended[2] - began[2],
         "log_bytes": log_bytes,
         "ray_bytes": ray_bytes,
+        "snapshot_bytes": snapshot_bytes,
+        "parts": dict(attribution.seconds),
     }
 
 
@@ -97,6 +108,12 @@ def main() -> None:
         "divided by the number of reports and by the number of trials; memory is what the process "
         "has grown by at its highest.",
     )
+    where = Figures(
+        "Where the driver's time goes",
+        "The same runs: milliseconds of CPU a report, by the part of the code that the thread of "
+        "Tune's loop is in, looked at every 5 ms. Other threads are Ray's, and the "
+        "display's.",
+    )
     for number in map(int, arguments.trials.split(",")):
         command = [sys.executable, "-m", "benchmarks.cluster.driver", "--one", str(number)]
         said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -111,8 +128,13 @@ def main() -> None:
             memory=f"{found['memory'] / 2**20:.0f} MiB",
             event_log=f"{found['log_bytes'] / trials:,.0f} bytes a trial",
             logs_of_Ray=f"{found['ray_bytes'] / trials:,.0f} bytes a trial",
+            snapshot=f"{found['snapshot_bytes'] / trials:,.0f} bytes a trial",
         )
+        parts = {name: f"{1e3 * found['parts'].get(name, 0.0) / reports:.2f}" for name in COLUMNS}
+        where.add(trials=f"{trials:,}", **parts)
     figures.save(arguments.out)
+    if arguments.out is not None:
+        where.save(arguments.out.with_stem(f"{arguments.out.stem}-parts"))
 
 
 if __name__ == "__main__":
