@@ -8,6 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +20,7 @@ _SEARCH, _RAY = Path(search.__file__).parent, Path(ray.__file__).parent
 _CALLED = {
     "Tune's snapshots": (_RAY / "tune/execution/experiment_state.py",),
     "Tune's loggers": (_RAY / "tune/logger", _SEARCH / "execution/logs.py"),
+    "Tune's trials, their folders": (_RAY / "tune/experiment/trial.py",),
 }
 """Parts with all that they call."""
 _WITHIN = {"sieve": (_SEARCH,), "Tune's loop, Ray's calls": (_RAY,)}
@@ -26,7 +28,7 @@ _WITHIN = {"sieve": (_SEARCH,), "Tune's loop, Ray's calls": (_RAY,)}
 OTHER_THREADS, GARBAGE = "other threads", "of it, garbage collection"
 COLUMNS = (*_CALLED, *_WITHIN, OTHER_THREADS, GARBAGE)
 _TUNE = "sieve-tune"
-_LOOK_S = 0.005
+_LOOK_S = 0.01
 
 
 class Attribution:
@@ -34,10 +36,12 @@ class Attribution:
 
     Attributes:
         seconds: CPU time by part.
+        own: What looking has taken itself; it is left out.
     """
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.own = 0.0
         self._is_over = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
         self._gc_began = 0.0
@@ -53,7 +57,7 @@ class Attribution:
         self._is_over.set()
         self._sampler.join()
         gc.callbacks.remove(self._collecting)
-        total = time.process_time() - self._process_began
+        total = time.process_time() - self._process_began - self.own
         known = sum(each for name, each in self.seconds.items() if name != GARBAGE)
         self.seconds[OTHER_THREADS] = max(total - known, 0.0)
 
@@ -73,20 +77,27 @@ class Attribution:
             now = time.clock_gettime(time.pthread_getcpuclockid(thread_id))
             self.seconds[_part_of(frame)] += now - before
             before = now
+        self.own = time.thread_time()
 
 
 def _part_of(innermost: FrameType) -> str:
-    files = list(_files(innermost))
-    for parts, looked_at in ((_CALLED, files[::-1]), (_WITHIN, files)):
-        for file in looked_at:
-            for name, places in parts.items():
-                if any(file.is_relative_to(place) for place in places):
-                    return name
-    return OTHER_THREADS
+    files = [each.f_code.co_filename for each in _stack(innermost)]
+    callers = (_place_of(file, tuple(_CALLED)) for file in reversed(files))
+    called = next(filter(None, callers), None)
+    within = (_place_of(file, tuple(_WITHIN)) for file in files)
+    return called or next(filter(None, within), OTHER_THREADS)
 
 
-def _files(innermost: FrameType) -> Iterator[Path]:
+@cache
+def _place_of(file: str, names: tuple[str, ...]) -> str | None:
+    """Return which of the parts a file belongs to."""
+    parts = {**_CALLED, **_WITHIN}
+    path = Path(file)
+    return next((n for n in names if any(path.is_relative_to(each) for each in parts[n])), None)
+
+
+def _stack(innermost: FrameType) -> Iterator[FrameType]:
     frame: FrameType | None = innermost
     while frame is not None:
-        yield Path(frame.f_code.co_filename)
+        yield frame
         frame = frame.f_back

@@ -77,7 +77,7 @@ def measure(num_trials: int) -> dict[str, Any]:
     return {
         "trials": kinds.count("trial"),
         "reports": kinds.count("evaluation"),
-        "cpu": ended[0] - began[0],
+        "cpu": ended[0] - began[0] - attribution.own,
         "wall": ended[1] - began[1],
         "memory": ended[2] - began[2],
         "log_bytes": log_bytes,
@@ -111,7 +111,7 @@ def main() -> None:
     where = Figures(
         "Where the driver's time goes",
         "The same runs: milliseconds of CPU a report, by the part of the code that the thread of "
-        "Tune's loop is in, looked at every 5 ms. Other threads are Ray's, and the "
+        "Tune's loop is in, looked at every 10 ms. Other threads are Ray's, and the "
         "display's.",
     )
     for number in map(int, arguments.trials.split(",")):
