@@ -38,9 +38,12 @@ def is_wordless(record: Record, lowest: int) -> bool:
     return record.ending is not None and record.ending.status == "stopped" and reached < lowest
 
 
-def cost_alone(record: Record, lowest: int) -> Observation:
-    """Return what a wordless trial says: what it has cost."""
-    return Observation(record.trial.config, lowest, math.nan, record.seconds_per_sample)
+def cost_alone(record: Record, lowest: int) -> Observation | None:
+    """Return what a wordless trial says: its cost; None of any other, or if it is unknown."""
+    rate = record.seconds_per_sample
+    if not is_wordless(record, lowest) or not math.isfinite(rate):
+        return None
+    return Observation(record.trial.config, lowest, math.nan, rate)
 
 
 def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Observation]:
@@ -59,8 +62,8 @@ def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[O
             found.append(Observation(config, rung, value, record.seconds_per_sample))
         if record.has_failed and len(reached) < len(rungs):
             found.append(Observation(config, rungs[len(reached)], math.inf))
-        elif is_wordless(record, rungs[0]) and math.isfinite(record.seconds_per_sample):
-            found.append(cost_alone(record, rungs[0]))
+        elif (cost := cost_alone(record, rungs[0])) is not None:
+            found.append(cost)
     return found
 
 

@@ -15,7 +15,7 @@ from search.strategy.brackets import Brackets
 from search.strategy.budget import Ladder
 from search.strategy.memory import Memory
 from search.strategy.phase import PhaseStrategy, trial_seed
-from search.strategy.ranking import Observation, cost_alone, is_wordless, observation
+from search.strategy.ranking import Observation, cost_alone, observation
 from search.strategy.second_look import SecondLook
 from search.strategy.watch import Watch
 from search.trials import History, Record
@@ -215,9 +215,8 @@ class SearchPhase(PhaseStrategy):
         assert record.ending is not None
         if record.has_failed:
             self._fail(record)
-        elif is_wordless(record, self.rungs[0]):
-            if math.isfinite(record.seconds_per_sample):
-                self.seen.add(cost_alone(record, self.rungs[0]))
+        elif (cost := cost_alone(record, self.rungs[0])) is not None:
+            self.seen.add(cost)
         elif record.ending.status == "completed" and math.isfinite(record.value):
             trial, reached = record.trial, record.evaluations[-1].point
             self._looks.end(trial.trial_id, record.value)

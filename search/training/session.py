@@ -93,7 +93,7 @@ class NetworkSession:
         """Train on to the next evaluation point, yield the evaluation, and so on to the end.
 
         Between two of them :meth:`state` may be taken. After the last, :meth:`outcome`. A training
-        that is too slow ends before its first.
+        that is too slow ends before its first, or soon after.
         """
         while self._ended is None:
             point = self.job.points[len(self.evaluations)]
