@@ -143,16 +143,33 @@ def _scored(
     )
     prior = counts.sum(0) / max(counts.sum(), 1.0)
     shares = (counts + PRIOR * prior) / (counts.sum(1, keepdims=True) + PRIOR)
-    scores = []
     most = np.argsort(-held.sum(0), kind="stable")[: 1 if num_classes == 2 else MAX_SCORED]
-    for code in most.tolist():
-        positive, negative = held[:, code], held.sum(1) - held[:, code]
-        if positive.sum() == 0 or negative.sum() == 0:
-            continue
-        truth = np.repeat([1, 0], num_bins)
-        weights = np.concatenate([positive, negative])
-        scores.append(roc_auc_score(truth, np.tile(shares[:, code], 2), sample_weight=weights))
+    rest = held.sum(1, keepdims=True) - held
+    scores = [
+        binned_auc(shares[:, code], held[:, code], rest[:, code])
+        for code in most.tolist()
+        if held[:, code].any() and rest[:, code].any()
+    ]
     return float(np.mean(scores)) if scores else 0.5
+
+
+def binned_auc(
+    scores: NDArray[np.float64], positive: NDArray[np.float64], negative: NDArray[np.float64]
+) -> float:
+    """Return the AUC of rows of which only each bin's score and counts are known.
+
+    scikit-learn's takes milliseconds however few the bins, and pairs of columns ask thousands of
+    times.
+
+    Args:
+        scores: Shape (bins,).
+        positive: Rows of the class in each bin; not all 0.
+        negative: Rows of the others; not all 0.
+    """
+    levels, level = np.unique(scores, return_inverse=True)
+    ups, downs = (np.bincount(level, each, len(levels)) for each in (positive, negative))
+    beaten = np.cumsum(downs) - downs / 2  # a tie counts half
+    return float(ups @ beaten / (ups.sum() * downs.sum()))
 
 
 def _table(
