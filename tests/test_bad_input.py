@@ -1,7 +1,6 @@
 """Wrong use: one line that names what was given and what was meant, exit code 2, nothing lost."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from search.cli import main
+from commands import Command
 
 Refused = Callable[..., str]
 
@@ -33,22 +31,16 @@ def build(config, spec):
 
 
 @pytest.fixture
-def refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Refused:
+def refused(tmp_path: Path) -> Refused:
     """Return a function that runs ``sieve``, sees it refuse, and returns the line."""
-    monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object, before: str = "") -> str:
-        monkeypatch.setattr(sys, "argv", ["sieve", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == 2
-        err = capsys.readouterr().err
-        lines = [line for line in err.splitlines() if line.startswith("sieve: ")]
-        assert len(lines) == 1, err
-        assert "Traceback" not in err
-        assert before in err.partition("sieve: ")[0]
+        done = Command(tmp_path).ask(*arguments)
+        assert done.returncode == 2
+        lines = [line for line in done.stderr.splitlines() if line.startswith("sieve: ")]
+        assert len(lines) == 1, done.stderr
+        assert "Traceback" not in done.stderr
+        assert before in done.stderr.partition("sieve: ")[0]
         return lines[0]
 
     return run

@@ -27,23 +27,23 @@ def command(folder: Path):
 
 
 def test_a_leak_fails_unless_it_is_accepted(command: Command) -> None:
-    done = command.run("audit", "--data", "leaky.parquet")
+    done = command.ask("audit", "--data", "leaky.parquet")
     assert done.returncode == 1
     assert "FAIL  leaking_column: 'outcome' alone predicts the label" in done.stdout
     assert done.stdout.splitlines()[-1].endswith("1 FAIL")
-    accepted = command.run("audit", "--data", "leaky.parquet", "--accept", "leaking_column")
+    accepted = command.ask("audit", "--data", "leaky.parquet", "--accept", "leaking_column")
     assert accepted.returncode == 0
     assert accepted.stdout == done.stdout
 
 
 def test_json_is_a_list_of_findings_and_a_clean_copy_passes(command: Command) -> None:
-    done = command.run(
+    done = command.ask(
         "audit", "--data", "leaky.parquet", "--json", "--write-clean", "clean.parquet"
     )
     findings = json.loads(done.stdout)
     assert set(CHECKS) == {each["check"] for each in findings}
     assert pq.read_table(command.folder / "clean.parquet").column_names == ["x", "label"]
-    assert command.run("audit", "--data", "clean.parquet").returncode == 0
+    assert command.ask("audit", "--data", "clean.parquet").returncode == 0
 
 
 def test_a_run_on_leaky_data_ends_before_anything_is_trained(command: Command) -> None:

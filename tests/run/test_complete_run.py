@@ -258,7 +258,7 @@ def test_predicting_the_test_rows_gives_what_the_run_reports(
     together = result["ensemble"]["test"]["metric"]
     for options, wanted in (((), single), (("--ensemble",), together)):
         data = ("--data", "test.parquet", "--json")
-        ended = Command(run.parent).run("predict", "run", *data, *options)
+        ended = Command(run.parent).ask("predict", "run", *data, *options)
         assert ended.returncode == 0, ended.stderr
         metric = json.loads(ended.stdout)["metric"]
         assert metric == {"name": "accuracy", "value": wanted, "rows": len(rows)}
@@ -272,7 +272,7 @@ def test_programs_get_a_line_for_each_event(done: tuple[Path, list[dict]], resul
 
 def test_the_run_can_be_simulated_with_other_workers(done: tuple[Path, list[dict]]) -> None:
     def simulated(*options: object) -> list[dict]:
-        ended = Command(done[0].parent).run("simulate", "run", "--repeats", 2, "--json", *options)
+        ended = Command(done[0].parent).ask("simulate", "run", "--repeats", 2, "--json", *options)
         assert ended.returncode == 0, ended.stderr
         return json.loads(ended.stdout)
 
@@ -288,20 +288,20 @@ def test_every_kind_of_trial_is_explained_from_the_files_alone(
     done: tuple[Path, list[dict]], result: dict
 ) -> None:
     command = Command(done[0].parent)
-    told = command.run("why", "run")
+    told = command.ask("why", "run")
     assert told.returncode == 0, told.stderr
     assert "the winner" in told.stdout.splitlines()[0]
     assert told.stdout.count("not taken: ") == 2
     trials = pq.read_table(done[0] / "coarse" / "trials.parquet").to_pylist()
     waited = next(t for t in trials if (t["status"], t["source"]) == ("stopped", "sobol"))
-    answer = json.loads(command.run("why", "run", waited["trial_id"], "--json").stdout)
+    answer = json.loads(command.ask("why", "run", waited["trial_id"], "--json").stdout)
     steps = answer["explanation"]["steps"]
     assert (steps[-1]["kind"], steps[-1]["reason"]) == ("stopped", waited["reason"])
     judged = [step for step in steps if step["kind"] in ("kept", "paused")]
     assert judged
     assert all(1 <= step["rank"] <= step["of"] for step in judged)
     assert answer["explanation"]["outcome"].startswith("no finalist: ")
-    refused = command.run("why", "run", "c3")
+    refused = command.ask("why", "run", "c3")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "did you mean 'c0003'?" in refused.stderr
 

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
     pytest.mark.filterwarnings("ignore:.*`use_.*` is deprecated:DeprecationWarning"),  # Ray's own
 ]
-LADDER = Ladder((100, 300, 900, 2700), 3)
+LADDER = Ladder((100, 300, 900), 3)
 
 
 @pytest.fixture

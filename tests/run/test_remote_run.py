@@ -40,9 +40,9 @@ def test_a_run_in_a_bucket_goes_on_from_there_and_leaves_nothing_else(
             n for n, data in held.items() if SECRET.encode() in data or KEY.encode() in data
         ]
 
-        said = sieve.run("predict", RUN, "--data", "sklearn:wine", "--json")
+        said = sieve.ask("predict", RUN, "--data", "sklearn:wine", "--json")
         assert said.returncode == 0, said.stderr
         assert json.loads(said.stdout)["rows"] == 178
-        told = sieve.run("why", RUN)
+        told = sieve.ask("why", RUN)
         assert told.returncode == 0, told.stderr
         assert [path.name for path in Path(sieve.folder).iterdir()] == []
