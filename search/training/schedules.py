@@ -18,6 +18,10 @@ from search.errors import ModelError
 from search.space import Config
 from search.space.training import SCHEDULES
 
+WARM_UP = 0.1
+"""Of the budget, in which ``one_cycle`` rises to the learning rate. torch's share of .3 leaves it at
+a fourteenth of that at the lowest of four rungs, where the best configurations then come last; a
+tenth leaves it at a third and costs nothing in the end, a twentieth does with SGD at high rates."""
 PLATEAU_PATIENCE = 2
 PLATEAU_FLOOR = 1e-3
 """Of the first learning rate; below it training ends."""
@@ -96,6 +100,7 @@ def _step_scheduler(optimizer: Optimizer, config: Config, num_steps: int) -> LRS
         return CosineAnnealingLR(optimizer, T_max=num_steps)
     if name == "one_cycle":
         # Momentum is a dimension of its own. One step more: torch counts the start as a step.
-        rates = [group["lr"] for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, rates, total_steps=num_steps + 1, cycle_momentum=False)
+        rates, total = [group["lr"] for group in optimizer.param_groups], num_steps + 1
+        rise = max(WARM_UP, 2.0 / total)  # torch divides by the steps of the rise, less one
+        return OneCycleLR(optimizer, rates, total_steps=total, pct_start=rise, cycle_momentum=False)
     return None

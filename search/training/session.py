@@ -25,6 +25,7 @@ from search.files import write_at_once
 from search.task import ModelModule
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.network import build_network, outputs_of
+from search.training.normalization import BatchStatistics
 from search.training.optimizers import GradientRules, make_optimizer
 from search.training.parallel import Parallel
 from search.training.precision import Precision
@@ -64,6 +65,7 @@ class NetworkSession:
         to_format(self.module, torch.channels_last)
         self._precision = Precision(self.module, data.device)
         self._pruner = Pruner(self.module, float(job.config.get("pruning_rate", 0.0)))
+        self._statistics = BatchStatistics(self.module, self._rows.train, job.seed)
         self._parallel = Parallel(self.module, data.device)
         self._optimizer = make_optimizer(self.module, job.config)
         self._gradient_rules = GradientRules(self.module, job.config)
@@ -166,6 +168,7 @@ class NetworkSession:
     def _evaluate(self, point: int) -> Evaluation:
         started = time.perf_counter()
         self._parallel.settle()
+        self._statistics.refresh(self._precision, self._data)
         train_loss, train_metric = self._evaluate_rows(self._rows.probe)
         validation_loss, validation_metric = self._evaluate_rows(self._rows.validation)
         self._eval_seconds += time.perf_counter() - started
