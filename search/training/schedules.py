@@ -19,8 +19,8 @@ from search.space import Config
 from search.space.training import SCHEDULES
 
 WARM_UP = 0.1
-"""Of the budget, in which ``one_cycle`` rises to the learning rate. torch's share of .3 leaves it at
-a fourteenth of that at the lowest of four rungs, where the best configurations then come last; a
+"""Of the budget, in which ``one_cycle`` rises to the learning rate. torch's share of .3 leaves it
+at a fourteenth of that at the lowest of four rungs, where the best configurations then come last; a
 tenth leaves it at a third and costs nothing in the end, a twentieth does with SGD at high rates."""
 PLATEAU_PATIENCE = 2
 PLATEAU_FLOOR = 1e-3
