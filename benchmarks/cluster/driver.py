@@ -134,7 +134,7 @@ def main() -> None:
         where.add(trials=f"{trials:,}", **parts)
     figures.save(arguments.out)
     if arguments.out is not None:
-        where.save(arguments.out.with_stem(f"{arguments.out.stem}-parts"))
+        where.save(arguments.out.with_stem(f"{arguments.out.stem}_parts"))
 
 
 if __name__ == "__main__":
