@@ -8,7 +8,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,25 +40,26 @@ def ask_nodes(storage: str | None) -> list[Node]:
     here = ray.get_runtime_context().get_node_id()
     alive = [each for each in ray.nodes() if each["Alive"]]
     with _marker(storage) as marker:
-        asked = {each["NodeID"]: _look_at(each["NodeID"], storage, marker) for each in alive}
+        asked = {each["NodeID"]: _ask(each["NodeID"], _look, storage, marker) for each in alive}
         nodes = [_answer(each, asked[each["NodeID"]], here) for each in alive]
     return sorted(nodes, key=lambda node: not node.is_driver)
 
 
-def _look_at(node_id: str, storage: str | None, marker: str) -> Any:
+def _ask(node_id: str, question: Callable[..., object], *arguments: object) -> Any:
     strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    look: Any = ray.remote(num_cpus=0, max_retries=1, scheduling_strategy=strategy)(_look)
-    return look.remote(storage, marker)
+    task: Any = ray.remote(num_cpus=0, max_retries=1, scheduling_strategy=strategy)(question)
+    return task.remote(*arguments)
 
 
 def _answer(node: dict[str, Any], asked: Any, here: str) -> Node:
     has = node["Resources"]
     said: Node
     try:
-        said, node_time = ray.get(asked, timeout=_ANSWER_SECONDS)
+        said = ray.get(asked, timeout=_ANSWER_SECONDS)
+        clock_seconds = _clock_seconds(node["NodeID"])
     except ray.exceptions.RayError as error:
         cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
-        said, node_time = Node("", False, 0, 0, silent=one_line(cause)), time.time()
+        said, clock_seconds = Node("", False, 0, 0, silent=one_line(cause)), 0.0
     return replace(
         said,
         name=node["NodeManagerAddress"],
@@ -66,13 +67,27 @@ def _answer(node: dict[str, Any], asked: Any, here: str) -> Node:
         num_cpus=has.get("CPU", 0.0),
         num_gpus=has.get("GPU", 0.0),
         store_bytes=int(has.get("object_store_memory", 0)),
-        clock_seconds=node_time - time.time(),
+        clock_seconds=clock_seconds,
     )
 
 
-def _look(storage: str | None, marker: str) -> tuple[Node, float]:
+def _clock_seconds(node_id: str) -> float:
+    """Return by how much the node's clock is ahead at least: the answer's way takes time too.
+
+    Asked of a node that has answered before, whose process is up: the way is short.
+    """
+    asked = time.time()
+    there = float(ray.get(_ask(node_id, _time), timeout=_ANSWER_SECONDS))
+    return there - min(max(there, asked), time.time())
+
+
+def _time() -> float:
+    return time.time()
+
+
+def _look(storage: str | None, marker: str) -> Node:
     token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
-    said = Node(
+    return Node(
         name="",
         is_driver=False,
         num_cpus=0,
@@ -84,7 +99,6 @@ def _look(storage: str | None, marker: str) -> tuple[Node, float]:
         token_is_private=not token.is_file() or not stat.S_IMODE(token.stat().st_mode) & 0o077,
         free_bytes=shutil.disk_usage(os.environ.get("RAY_TMPDIR", "/tmp")).free,
     )
-    return said, time.time()
 
 
 def _code_digest() -> str:
