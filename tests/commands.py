@@ -81,6 +81,7 @@ def small_study(model: object = MODEL) -> list[str]:
         "resources.max_concurrent": 1,
         "training.checkpoint_interval_s": 0,
         "training.early_stopping": False,
+        "checks.preflight": False,
     }
     options = ["--data", "sklearn:wine", "--model", str(model)]
     return options + [part for k, v in settings.items() for part in ("--set", f"{k}={v}")]

@@ -19,7 +19,7 @@ from search.rundir import RunDir
 
 pytestmark = pytest.mark.ray
 EPOCH_S, REPORT_S = 0.1, 0.5
-STUDY = [*small_study(), "--set", "coarse.classes=2"]
+STUDY = [*small_study(), "--set", "coarse.classes=2", "--set", "checks.preflight=true"]
 BEGUN = {"coarse": 12, "fine": 15, "confirm": 5}
 """Events after which a phase is under way."""
 
