@@ -26,7 +26,7 @@ class Trial:
     Attributes:
         trial_id: Unique in the run: the phase's letter and a number.
         phase: The phase that it belongs to.
-        source: Who proposed it: ``default:…``, ``sobol``, ``grid``, ``random``,
+        source: Who proposed it: ``default:…``, ``around:…``, ``sobol``, ``grid``, ``random``,
             ``survivor:…``, ``look:…``, ``gp``, ``tpe``, ``finalist:…``, ``baseline``.
         config: The configuration.
         seed: Seeds initialisation, data order and dropout.

@@ -32,9 +32,10 @@ from search.events import Ending, Evaluation, Growth, Trial
 from search.execution.simulator import Happening, Simulator
 from search.space import Config, Space, apply_overrides
 from search.strategy.budget import COARSE_PASSES, Ladder
-from search.strategy.coarse import CoarsePhase, SobolPoints
+from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import first_proposals
 from search.strategy.search_phase import Proposal
+from search.strategy.sobol import SobolPoints
 from search.strategy.trust import Trust, between_rows, between_rungs
 from search.strategy.watch import Watch
 from search.task import ModelModule

@@ -17,6 +17,7 @@ from search.trials import History, Record
 
 _PROPOSERS = {
     "default": "a published default: {}",
+    "around": "a Sobol point in some dimensions, in the others a published default: {}",
     "sobol": "a Sobol point: the whole space, evenly",
     "survivor": "a survivor of coarse: {}, trained anew",
     "look": "a second look, by lot: coarse's {}, whose curve was flat, trained anew",

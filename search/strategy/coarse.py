@@ -1,5 +1,7 @@
 """The coarse phase: published defaults first, then scrambled Sobol points, under ASHA.
 
+Among these are points around the defaults, as long as they aren't worse than the others.
+
 It trains on a subsample. Where its own order doesn't hold from rung to rung the subsample grows:
 trials that start from then on are trained on more rows and compete among themselves.
 """
@@ -9,22 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import qmc
-
 from search.events import Growth, Promotion, Trial
 from search.space import Dimension, Space
+from search.strategy.around import AroundDefaults, is_around
 from search.strategy.budget import Ladder
 from search.strategy.groups import Group, groups_by_importance, hold_config
 from search.strategy.ranking import best_config
 from search.strategy.search_phase import Proposal, SearchPhase
+from search.strategy.sobol import SobolPoints
 from search.strategy.trust import MIN_SPEAKING, Trust, between_rungs
 from search.strategy.watch import Watch
 from search.task import Default
 from search.trials import History, Record
 
-_BLOCK = 8  # log2 of the number of points drawn at a time
 TRIALS_PER_GROUP = 6
 """Before the next group's turn: in 54 trials there are three rounds of three groups."""
 LOOK_AGAIN = 1.25
@@ -83,6 +82,9 @@ class CoarsePhase(SearchPhase):
             watch=watch,
         )
         self._sobol = SobolPoints(len(space.searched), seed)
+        may_vary = space.searched and not by_group
+        self._around = AroundDefaults(space, self._given if may_vary else (), seed)
+        self._heard: set[str] = set()
         self._sizes = sizes
         self._by_group = by_group
         self._first = space if first is None else space.replace(first)
@@ -94,8 +96,14 @@ class CoarsePhase(SearchPhase):
         self._num_beyond, self._next_look = 0, MIN_SPEAKING
 
     def propose(self, number: int) -> Proposal:
-        """Return the Sobol point that follows, all but the group whose turn it is held."""
-        number -= len(self._given)
+        """Return a point around a default, or the Sobol point that follows.
+
+        Of that, all but the group whose turn it is is held, where the search goes by groups.
+        """
+        around = self._around.propose(number)
+        if around is not None:
+            return around
+        number -= len(self._given) + self._around.num_started
         config = (self.space if number % 2 else self._first).from_unit(self._sobol[number])
         if not self._by_group:
             return config, "sobol"
@@ -120,6 +128,7 @@ class CoarsePhase(SearchPhase):
     def started(self, event: Trial | Promotion) -> None:
         """Keep the order of a round when its first trial starts: a resumed run has it, too."""
         super().started(event)
+        self._around.num_started += isinstance(event, Trial) and is_around(event)
         number = len(self.history) - 1 - len(self._given)
         if self._by_group and isinstance(event, Trial) and number >= 0:
             while len(self._rounds) <= number // (TRIALS_PER_GROUP * self._num_groups):
@@ -131,6 +140,7 @@ class CoarsePhase(SearchPhase):
 
     def left(self, record: Record) -> None:
         """Measure the trust in the subsample when enough trials have gone beyond the first rung."""
+        self._hear(record)
         is_beyond = record.evaluations and record.evaluations[-1].point > self.rungs[0]
         if not is_beyond or record.trial.division != self.division:
             return
@@ -141,6 +151,13 @@ class CoarsePhase(SearchPhase):
         measured = between_rungs(self._on_these_rows(), self.rungs, self._sizes)
         low = [t for t in measured if t.is_refuted and t.correlation.num_pairs >= MIN_SPEAKING]
         self._growth = self._grown(low[0]) if low else None
+
+    def _hear(self, record: Record) -> None:
+        """Tell once how a trial that was drawn came out at the lowest rung."""
+        trial, value = record.trial, record.value_at(self.rungs[0])
+        if value is not None and not trial.is_default and trial.trial_id not in self._heard:
+            self._heard.add(trial.trial_id)
+            self._around.hear(value, is_around=is_around(trial), division=trial.division)
 
     def _on_these_rows(self) -> list[Record]:
         return [each for each in self.history if each.trial.division == self.division]
@@ -157,28 +174,3 @@ class CoarsePhase(SearchPhase):
         self._begin_to_measure()
         self._brackets.renew()
         self._looks.forget_waiting()
-
-
-class SobolPoints:
-    """A scrambled Sobol sequence (Owen, 1998) by index.
-
-    Args:
-        num_dimensions: Of the unit cube.
-        seed: Seeds the scrambling.
-    """
-
-    def __init__(self, num_dimensions: int, seed: int) -> None:
-        self._engine = (
-            qmc.Sobol(num_dimensions, scramble=True, seed=seed) if num_dimensions else None
-        )
-        self._points: NDArray[np.float64] = np.empty((0, num_dimensions))
-
-    def __getitem__(self, index: int) -> NDArray[np.float64]:
-        if self._engine is None:
-            return np.empty(0)
-        while index >= len(self._points):
-            # Whole powers of two keep the sequence balanced.
-            block = self._engine.random(max(len(self._points), 2**_BLOCK))
-            self._points = np.vstack([self._points, block])
-        point: NDArray[np.float64] = self._points[index]
-        return point

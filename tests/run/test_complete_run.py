@@ -109,7 +109,9 @@ def test_coarse_has_rungs_and_begins_with_the_published_defaults(
     assert all(isinstance(rung, int) for rung in plan["rungs"])
     trials = pq.read_table(done[0] / "coarse" / "trials.parquet").to_pylist()
     kinds = [trial["source"].partition(":")[0] for trial in trials]
-    assert kinds == sorted(kinds, key=["default", "sobol"].index)
+    defaults = kinds.count("default")
+    assert kinds[:defaults] == ["default"] * defaults
+    assert set(kinds[defaults:]) <= {"sobol", "around"}
     assert {trial["status"] for trial in trials} <= {"completed", "stopped", "failed"}
     assert all(trial["reason"] for trial in trials)
 
