@@ -27,7 +27,7 @@ from search.execution.worlds import GuessedWorld
 from search.insight.failures import explain_nothing_converged
 from search.rundir import RunDir
 from search.space import Space
-from search.stages.audit import PATIENCE, Audit
+from search.stages.audit import Audit
 from search.stages.conclusion import Conclusion
 from search.stages.material import Material, load_material
 from search.stages.phases import Phases
@@ -137,7 +137,7 @@ class Run:
         except SieveError:
             self._audit.heed()  # it may say why
             raise
-        self._audit.heed(PATIENCE)
+        self._audit.heed_if_small()
         return material
 
 

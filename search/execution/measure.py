@@ -61,6 +61,8 @@ def preflight_on_cluster(
     ready = ray.remote(**one_slot, max_calls=0)(_get_ready)
     for _ in range(resources.slots - 1):
         ready.remote()
+    import search.execution.experiment  # noqa: F401 - Ray Tune, while there is nothing to do
+
     found: list[Finding] = _results(looking, context)
     return found
 

@@ -16,8 +16,9 @@ from search.insight.findings import check_names
 from search.rundir import AUDIT, PLAN
 from search.stages.run_context import RunContext
 
-PATIENCE = 1.0
-"""Seconds that a run waits for the audit before it starts anything: small data take no longer."""
+PATIENCE, SMALL_BYTES = 1.0, 2**21
+"""Seconds that a run waits for the audit of data of so many bytes at most, before it starts
+anything: they take no longer."""
 _POLL = 0.05
 
 
@@ -38,6 +39,7 @@ class Audit:
         check_names(run.study.checks.accept)
         self._run = run
         self._findings: Future[list[Finding]] | None = None
+        self._is_small = False
 
     def start(self, table: pa.Table, options: DataOptions) -> None:
         """Begin, unless the study says otherwise or an earlier session has done it."""
@@ -45,6 +47,7 @@ class Audit:
         if not run.study.checks.audit or run.dir.exists(PLAN):
             return
         future = self._findings = Future()
+        self._is_small = table.nbytes <= SMALL_BYTES
 
         def look() -> None:
             try:
@@ -54,6 +57,10 @@ class Audit:
 
         # A daemon: whoever interrupts the run doesn't wait for it.
         Thread(target=look, name="sieve-audit", daemon=True).start()
+
+    def heed_if_small(self) -> None:
+        """Heed what is found in small data; of others, what has been found by now."""
+        self.heed(PATIENCE if self._is_small else 0.0)
 
     def heed(self, patience: float = math.inf) -> None:
         """Write down and tell what was found; nothing where that has been done.
