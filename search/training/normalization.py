@@ -38,8 +38,10 @@ class BatchStatistics:
             and each.running_mean is not None
             and each.momentum != 0.0
         ]
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-        self._rows = rows[order[:NUM_ROWS].to(rows.device)]
+        self._rows = rows[:0]
+        if self._layers:
+            order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+            self._rows = rows[order[:NUM_ROWS].to(rows.device)]
 
     @torch.no_grad()
     def refresh(self, precision: Precision, data: Resident) -> None:
@@ -49,7 +51,7 @@ class BatchStatistics:
             precision: In which the network is called.
             data: Tensors on the network's device.
         """
-        if not self._layers or len(self._rows) < 2:
+        if len(self._rows) < 2:
             return
         self._module.eval()
         momenta = [layer.momentum for layer in self._layers]
