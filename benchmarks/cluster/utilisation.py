@@ -88,14 +88,15 @@ def main() -> None:
     half = arguments.slots // 2
     for machines, num_trials, seconds in (
         ([1], 60, 2.0),
+        ([2], 60, 2.0),
         ([1, 1], 60, 2.0),
         ([half] * 2, 640, 5.0),
     ):
-        slots = sum(machines)
+        slots, each = sum(machines), machines[0]
         share, rate, window = busy(search(machines, num_trials, seconds), slots)
         alone = alone or rate
         figures.add(
-            machines=f"{len(machines)} with {machines[0]} slots each",
+            machines=f"{len(machines)} with {each} slot{'s' * (each > 1)}",
             step=f"{seconds:g} s",
             window=f"{window:.0f} s",
             busy=f"{share:.1%}",
