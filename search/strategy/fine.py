@@ -37,12 +37,13 @@ from search.trials import History, Record
 
 MIN_OBSERVATIONS = 8
 """Fewer don't tell a model more than chance does."""
-NUM_FIRST = 5
-"""Survivors that are trained again. Each costs the lowest rung, a 27th of a full run; as many pairs
-of a loss on coarse's rows and one on fine's make the least number that says anything of them."""
+NUM_SURVIVORS, AT_ONCE, APART = 5, 2, 6
+"""Survivors that are trained again; those of them at once; the others are every so many-th trial.
+Five pairs of a loss on coarse's rows and one on fine's are the least that say anything of these
+rows, but most survivors come far again, and the model knows of better ones."""
 RANDOM_SHARE = 0.15
 """Of the proposals, drawn at random whatever the model says."""
-MIN_BATCH, MAX_BATCH = 6, 500
+MIN_BATCH, MAX_BATCH = 3, 500
 BATCHES_PER_GROUP = 2
 FOCUS_SHARE = 0.5
 """Of the random proposals, drawn from the narrowed space."""
@@ -54,7 +55,7 @@ MAX_WORDLESS = 1000
 
 def first_proposals(coarse: History, ladder: Ladder) -> list[Proposal]:
     """Return coarse's best configurations, which fine trains on in full."""
-    ranked = rank_records(coarse, ladder.coarse)[:NUM_FIRST]
+    ranked = rank_records(coarse, ladder.coarse)[:NUM_SURVIVORS]
     return [(dict(r.trial.config), f"{SURVIVOR}{r.trial.trial_id}") for r in ranked]
 
 
@@ -64,7 +65,8 @@ class FinePhase(SearchPhase):
     Args:
         space: Where to search.
         focus: The narrowed space: where to look first.
-        first: Configurations to try first, with their sources.
+        first: Configurations to try first, with their sources; all but :data:`AT_ONCE` of them
+            in between.
         coarse: The coarse phase's history; its observations are the model's first.
         ladder: The rungs of the whole run.
         num_trials: Limit of the number of trials; None: no limit.
@@ -108,7 +110,7 @@ class FinePhase(SearchPhase):
             space,
             ladder,
             ladder.fine,
-            first,
+            first[:AT_ONCE],
             num_trials=num_trials,
             seed=seed + 1,
             max_run_seconds=max_run_seconds,
@@ -120,6 +122,7 @@ class FinePhase(SearchPhase):
         self.living = LivingSpace(space, focus, before)
         self.seen.extend(observations_of(coarse, ladder.coarse))
         self._coarse, self._sizes = coarse, sizes
+        self._later = deque(first[AT_ONCE:])
         self._survivors_told = False
         self._is_living = is_living
         self._groups = groups
@@ -127,6 +130,8 @@ class FinePhase(SearchPhase):
         self._searcher = searcher
         self._batch = min(max(MIN_BATCH, slots), MAX_BATCH)
         self._again = _worth_another_try(coarse, ladder, self._flat)
+        for config, _ in self._later:  # their turn comes anyway
+            self._again.pop(name_of(config), None)
         self._wordless: deque[Config] = deque(maxlen=MAX_WORDLESS)
         self._stock: deque[Config] = deque()
         self._state: tuple[float, ...] = ()
@@ -134,7 +139,9 @@ class FinePhase(SearchPhase):
         self._question: Callable[[], Proposals] | None = None
 
     def propose(self, number: int) -> Proposal:
-        """Return what the model proposed, or a random point."""
+        """Return what the model proposed, or a random point; now and then a survivor."""
+        if self._later and (number + 1) % APART == 0:
+            return self._later[0]
         generator = np.random.default_rng([self.seed, number])
         if self._stock and generator.random() >= RANDOM_SHARE:
             return self._stock[0], self._searcher
@@ -149,6 +156,8 @@ class FinePhase(SearchPhase):
         super().started(event)
         if isinstance(event, Trial):
             self._again.pop(name_of(event.config), None)
+            if self._later and event.source == self._later[0][1]:
+                self._later.popleft()
             if event.source == self._searcher and self._stock:
                 self._stock.popleft()
 

@@ -4,7 +4,7 @@ from simulation import DEFAULTS, LADDER, SPACE, Simulation, final_loss
 
 from search.space import Fixed, Float, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase
-from search.strategy.fine import NUM_FIRST, FinePhase, first_proposals
+from search.strategy.fine import NUM_SURVIVORS, FinePhase, first_proposals
 from search.strategy.narrow import widened
 from search.strategy.ranking import name_of
 from search.trials import History
@@ -30,7 +30,7 @@ def fine(
 
 
 @pytest.mark.parametrize("searcher", SEARCHERS)
-def test_the_survivors_come_first_then_the_model_with_a_few_random_points(
+def test_two_survivors_come_first_then_the_model_with_few_random_points_and_the_others_between(
     coarse: History, searcher: str
 ) -> None:
     phase = fine(coarse, num_trials=60, searcher=searcher)
@@ -39,8 +39,10 @@ def test_the_survivors_come_first_then_the_model_with_a_few_random_points(
     best = min(coarse, key=lambda record: record.loss)
     assert sources[0] == f"survivor:{best.trial.trial_id}"
     assert phase.history["f0000"].trial.config == best.trial.config
-    assert all(source.startswith("survivor:") for source in sources[:NUM_FIRST])
-    assert set(sources[NUM_FIRST:]) == {searcher, "random"}
+    again = [number for number, source in enumerate(sources) if source.startswith("survivor:")]
+    assert again == [0, 1, 5, 11, 17]
+    assert len({sources[number] for number in again}) == NUM_SURVIVORS
+    assert {sources[number] for number in range(60) if number not in again} == {searcher, "random"}
     assert 1 <= sources.count("random") <= 0.3 * len(sources)
     for record in phase.history:
         SPACE.validate(record.trial.config)
@@ -88,8 +90,11 @@ def test_survivors_outside_of_the_fine_space_are_trained_all_the_same(coarse: Hi
         narrowed, narrowed, first_proposals(coarse, LADDER), coarse, LADDER, num_trials=12, seed=0
     )
     Simulation(phase).run(10_000)
-    for record in list(phase.history)[NUM_FIRST:]:
-        narrowed.validate(record.trial.config)
+    again = [r for r in phase.history if r.trial.source.startswith("survivor:")]
+    assert any(record.trial.config["num_layers"] != 2 for record in again)
+    for record in phase.history:
+        if record not in again:
+            narrowed.validate(record.trial.config)
 
 
 @pytest.mark.parametrize("searcher", SEARCHERS)

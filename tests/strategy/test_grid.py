@@ -13,7 +13,7 @@ from search.errors import StudyError
 from search.events import Promotion
 from search.space import Choice, Dimension, Fixed, Float, Integer, Space, apply_overrides
 from search.strategy.coarse import default_proposals
-from search.strategy.fine import NUM_FIRST
+from search.strategy.fine import NUM_SURVIVORS
 from search.strategy.grid import GridPhase, check_grids, grid_configs, grid_values
 from search.strategy.method import Method
 from search.study import Study, resolve_study
@@ -215,9 +215,9 @@ def test_a_study_may_want_a_grid_in_either_phase() -> None:
     fine = method.fine(narrowed.focus, coarse.history)
     Simulation(fine).run(10_000)
     sources = [record.trial.source.partition(":")[0] for record in fine.history]
-    assert sources[:NUM_FIRST] == ["survivor"] * NUM_FIRST
-    assert set(sources[NUM_FIRST:]) == {"grid"}
-    for record in list(fine.history)[NUM_FIRST:]:
+    assert sources[:NUM_SURVIVORS] == ["survivor"] * NUM_SURVIVORS
+    assert set(sources[NUM_SURVIVORS:]) == {"grid"}
+    for record in list(fine.history)[NUM_SURVIVORS:]:
         narrowed.focus.validate(record.trial.config)
     configs = keys([record.trial.config for record in fine.history])
     assert len(set(configs)) == len(configs)

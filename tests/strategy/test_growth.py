@@ -9,7 +9,7 @@ from simulation import LADDER, SPACE, Simulation, Step, curve, through_json
 from search.events import Growth, Promotion, Proposals, Trial
 from search.space import apply_overrides
 from search.strategy.coarse import CoarsePhase
-from search.strategy.fine import NUM_FIRST, FinePhase, first_proposals
+from search.strategy.fine import NUM_SURVIVORS, FinePhase, first_proposals
 from search.strategy.trust import MIN_SPEAKING
 from search.trials import History
 
@@ -153,7 +153,7 @@ def test_where_more_rows_turn_the_order_around_fine_takes_the_narrowing_back(
     before: History,
 ) -> None:
     phase = fine(before)
-    assert len(first_proposals(before, LADDER)) == NUM_FIRST
+    assert len(first_proposals(before, LADDER)) == NUM_SURVIVORS
     changes = restored(phase, turned_for(before))
     assert {each["change"] for each in changes} == {"restored"}
     assert len(changes) == len({each["dimension"] for each in changes}), "once is enough"
