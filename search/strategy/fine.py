@@ -123,6 +123,8 @@ class FinePhase(SearchPhase):
         self.seen.extend(observations_of(coarse, ladder.coarse))
         self._coarse, self._sizes = coarse, sizes
         self._later = deque(first[AT_ONCE:])
+        # Where there will be few trials, all the same.
+        self._apart = APART if num_trials is None else min(APART, num_trials // NUM_SURVIVORS or 1)
         self._survivors_told = False
         self._is_living = is_living
         self._groups = groups
@@ -140,7 +142,7 @@ class FinePhase(SearchPhase):
 
     def propose(self, number: int) -> Proposal:
         """Return what the model proposed, or a random point; now and then a survivor."""
-        if self._later and (number + 1) % APART == 0:
+        if self._later and (number + 1) % self._apart == 0:
             return self._later[0]
         generator = np.random.default_rng([self.seed, number])
         if self._stock and generator.random() >= RANDOM_SHARE:

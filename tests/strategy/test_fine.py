@@ -48,6 +48,14 @@ def test_two_survivors_come_first_then_the_model_with_few_random_points_and_the_
         SPACE.validate(record.trial.config)
 
 
+def test_where_there_are_few_trials_all_survivors_are_among_them(coarse: History) -> None:
+    for number in (5, 9, 12):
+        phase = fine(coarse, num_trials=number)
+        Simulation(phase).run(10_000)
+        sources = [record.trial.source for record in phase.history]
+        assert sum(source.startswith("survivor:") for source in sources) == NUM_SURVIVORS
+
+
 def test_no_configuration_is_tried_twice(coarse: History) -> None:
     phase = fine(coarse, num_trials=40)
     Simulation(phase).run(10_000)
