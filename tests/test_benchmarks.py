@@ -9,9 +9,11 @@ import pytest
 from benchmarks.guide.honesty import confirms, rows
 from benchmarks.peers import Bench
 from benchmarks.real_table import rows_of
-from benchmarks.search.__main__ import main
+from benchmarks.search.__main__ import main, seen_curve
 from benchmarks.search.methods import METHODS
+from benchmarks.search.peer import Trace
 from benchmarks.search.report import Pairs, mean_curve, read_missing
+from benchmarks.search.suite import load_task
 from search.data import DataOptions, load_dataset
 from search.data.phase_rows import RowPlan
 
@@ -90,3 +92,14 @@ def test_what_is_as_good_is_seldom_called_better():
         shares = [float(row["better"].rstrip("%")) for row in figures.rows]
         assert sum(shares) / len(shares) <= 5.0
         assert figures.markdown().startswith("## Equal")
+
+
+def test_by_the_lowest_loss_seen_the_regret_falls_with_every_better_training():
+    task = load_task("bloom:0")
+    trace = Trace()
+    for at, loss in ((1.0, 0.9), (2.0, 0.95), (3.0, 0.5)):
+        trace.see(at, loss)
+    curve = seen_curve(task, trace, 64.0)
+    assert curve[:3] == [task.regret(0.9), task.regret(0.9), task.regret(0.5)]
+    assert curve[-1] == task.regret(0.5)
+    assert seen_curve(task, Trace(), 64.0) == [1.0] * 64

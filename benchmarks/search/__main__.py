@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.search.methods import METHODS
 from benchmarks.search.peer import Trace
 from benchmarks.search.report import read_missing, read_runs, regrets_of
@@ -57,19 +59,35 @@ def regret_curve(task: Task, trace: Trace, seconds: float) -> list[float]:
     return curve
 
 
-def run_cell(cell: Cell, num_workers: int, full_runs: float) -> dict[str, Any]:
+def seen_curve(task: Task, trace: Trace, seconds: float) -> list[float]:
+    """Return the regret of the lowest loss that was seen by 1/64 … 64/64 of the budget.
+
+    So real trainings are judged, whose configurations aren't trained in full afterwards. It is 1
+    before any is seen, and can be negative where the loss of a full training isn't its lowest.
+    """
+    steps = np.arange(1, STEPS + 1) / STEPS * seconds
+    times, losses = np.array([(0.0, np.inf), *trace.seen]).T
+    lowest = losses[np.searchsorted(times, steps, side="right") - 1]
+    return [task.regret(float(each)) if np.isfinite(each) else 1.0 for each in lowest]
+
+
+def run_cell(
+    cell: Cell, num_workers: int, full_runs: float, *, by_seen: bool = False
+) -> dict[str, Any]:
     """Run one cell and return what is kept of it."""
     task = load_task(cell.task)
     seconds = full_runs / num_workers * task.mean_full_seconds
     trace = METHODS[cell.method]()(task, cell.seed, num_workers, seconds)
+    regrets = (seen_curve if by_seen else regret_curve)(task, trace, seconds)
     return {
         **asdict(cell),
-        "regret": [float(f"{each:.5g}") for each in regret_curve(task, trace, seconds)],
+        "regret": [float(f"{each:.5g}") for each in regrets],
         "cpu_seconds": trace.cpu_seconds,
         "num_configs": len(trace.reached),
         "killed_share": trace.killed_share(task),
         "full_runs": full_runs,
         "workers": num_workers,
+        **({"by": "seen"} if by_seen else {}),
     }
 
 
@@ -89,6 +107,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--full-runs", type=float, default=64, help="the budget, in full trainings")
+    parser.add_argument("--seen", action="store_true", help="judge by the lowest loss seen")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     missing = read_missing(arguments.out)
@@ -104,7 +123,8 @@ def main() -> None:
         if cell.method in left_out or cell in done:
             continue
         try:
-            keep(arguments.out, run_cell(cell, arguments.workers, arguments.full_runs))
+            number, full_runs = arguments.workers, arguments.full_runs
+            keep(arguments.out, run_cell(cell, number, full_runs, by_seen=arguments.seen))
             missing.pop(cell.method, None)
         except ImportError as error:
             left_out.add(cell.method)

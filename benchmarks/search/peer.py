@@ -74,12 +74,14 @@ class Trace:
 
     Attributes:
         recommended: (seconds, configuration), where it changed.
+        seen: (seconds, loss) of the lowest validation loss of all trainings, where it fell.
         cpu_seconds: Of the method itself.
         reached: Name of a training to its configuration and the highest fidelity that it reached.
         unfinished: Names of those that were running when the budget ended.
     """
 
     recommended: list[tuple[float, Config]] = field(default_factory=list)
+    seen: list[tuple[float, float]] = field(default_factory=list)
     cpu_seconds: float = 0.0
     reached: dict[str, tuple[Config, int]] = field(default_factory=dict)
     unfinished: set[str] = field(default_factory=set)
@@ -88,6 +90,11 @@ class Trace:
         """Note what is recommended now."""
         if config is not None and (not self.recommended or self.recommended[-1][1] != config):
             self.recommended.append((at, dict(config)))
+
+    def see(self, at: float, loss: float) -> None:
+        """Note a training's loss."""
+        if loss < min((lowest for _, lowest in self.seen[-1:]), default=math.inf):
+            self.seen.append((at, loss))
 
     def reach(self, config: Config, fidelity: int) -> None:
         """Note how far a configuration's training has come."""
@@ -140,8 +147,10 @@ class Workers:
         return self.trace
 
     def _reach(self, now: float, job: Job, fidelity: int) -> None:
-        loss = float(self._task.curve(job.config)[fidelity - 1])
+        losses = self._task.curve(job.config)[:fidelity]
+        loss = float(losses[-1])
         self.trace.reach(job.config, fidelity)
+        self.trace.see(now, float(min(losses)))
         goes_on = fidelity < job.until and self._peer.report(job, fidelity, loss)
         if goes_on:
             self._train(now, job, fidelity)

@@ -90,6 +90,8 @@ class _Recorder:
             self._reach(event.trial_id, 0)
         if isinstance(event, Ending) and event.reason == GIVEN_BEFORE:
             self.trace.reached.pop(name_of(self._configs[event.trial_id]), None)
+        if isinstance(event, Evaluation):
+            self.trace.see(happening.at, event.validation_loss)
         if not isinstance(event, Evaluation) or event.point not in self._rungs:
             return
         self._reach(event.trial_id, event.point)
