@@ -55,6 +55,11 @@ class Trial:
         return self.source.startswith("default:")
 
     @property
+    def is_around(self) -> bool:
+        """Whether it was drawn around a published default."""
+        return self.source.startswith("around:")
+
+    @property
     def is_drawn(self) -> bool:
         """Whether nothing that was known led to it."""
         return self.source in {"sobol", "random", "grid"}

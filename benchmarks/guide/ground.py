@@ -7,6 +7,10 @@ from pathlib import Path
 from search.data import DataOptions, Dataset, load_dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
+from search.data.subsample import subsample
+from search.space import Config, Space
+from search.strategy.sobol import SobolPoints
+from search.training.job import Rows
 from search.training.threads import use_threads
 
 
@@ -15,3 +19,19 @@ def open_data(folder: Path, name: str, label: str) -> tuple[Dataset, RowPlan, Re
     use_threads(1)
     dataset = load_dataset(DataOptions(uri=str(folder / f"{name}.parquet"), label=label))
     return dataset, RowPlan.of(dataset, seed=0), Resident(dataset, "cpu")
+
+
+def coarse_configs(space: Space, number: int) -> list[Config]:
+    """Return the first points of coarse's sequence."""
+    points = SobolPoints(len(space.searched), 0)
+    return [space.from_unit(points[each]) for each in range(number)]
+
+
+def few_rows(plan: RowPlan, train: int, validation: int, probe: int) -> Rows:
+    """Return so many rows of each part at most; the probe's are training rows."""
+    parts = {
+        "train": subsample(plan.train, train),
+        "validation": subsample(plan.validation, validation),
+        "probe": subsample(plan.train, probe),
+    }
+    return Rows.of(parts)

@@ -18,17 +18,15 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from benchmarks.figures import Figures
-from benchmarks.guide.ground import open_data
+from benchmarks.guide.ground import coarse_configs, few_rows, open_data
 from search.data import Dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
-from search.data.subsample import subsample
 from search.space import Config, apply_overrides
 from search.strategy.budget import Ladder
-from search.strategy.sobol import SobolPoints
 from search.task import load_model
 from search.training import schedules
-from search.training.job import Job, Rows
+from search.training.job import Job
 from search.training.normalization import BatchStatistics
 from search.training.session import NetworkSession
 
@@ -60,8 +58,7 @@ class Ground:
 
     def __init__(self, dataset: Dataset, plan: RowPlan, resident: Resident, model: str) -> None:
         self.spec, self.resident, self.model = dataset.spec, resident, load_model(model)
-        parts = {"train": plan.train, "validation": plan.validation, "probe": plan.train}
-        self.rows = Rows.of({name: subsample(rows, NUM_ROWS) for name, rows in parts.items()})
+        self.rows = few_rows(plan, NUM_ROWS, NUM_ROWS, NUM_ROWS)
 
     def configs(self, held: dict[str, str]) -> list[Config]:
         """Return the first points of coarse's sequence, some dimensions held."""
@@ -69,9 +66,7 @@ class Ground:
         names = {dimension.name for dimension in space}
         changes = {name: change for name, change in SMALLER.items() if name in names}
         fixed = {name: {"value": value} for name, value in held.items()}
-        space = apply_overrides(space, {**changes, **fixed})
-        points = SobolPoints(len(space.searched), 0)
-        return [space.from_unit(points[number]) for number in range(NUM_CONFIGS)]
+        return coarse_configs(apply_overrides(space, {**changes, **fixed}), NUM_CONFIGS)
 
     def losses(self, config: Config, seed: int) -> list[float]:
         """Return the validation losses at the rungs."""

@@ -25,9 +25,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.figures import Figures
-from benchmarks.guide.ground import open_data
+from benchmarks.guide.ground import coarse_configs, few_rows, open_data
 from models import mlp
-from search.data.subsample import subsample
 from search.events import Ending, Evaluation, Growth, Trial
 from search.execution.simulator import Happening, Simulator
 from search.space import Config, Space, apply_overrides
@@ -35,7 +34,6 @@ from search.strategy.budget import COARSE_PASSES, Ladder
 from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import first_proposals
 from search.strategy.search_phase import Proposal
-from search.strategy.sobol import SobolPoints
 from search.strategy.trust import Trust, between_rows, between_rungs
 from search.strategy.watch import Watch
 from search.task import ModelModule
@@ -83,8 +81,7 @@ class Ground:
     def configs(self) -> list[Config]:
         """What coarse would draw."""
         space = apply_overrides(mlp.space(self._dataset.spec), SPACE)
-        points = SobolPoints(len(space.searched), 0)
-        return [space.from_unit(points[number]) for number in range(NUM_CONFIGS)]
+        return coarse_configs(space, NUM_CONFIGS)
 
     def train(self, config: Config, number: int, arm: Arm) -> Record:
         """Train to coarse's last rung; on all rows as the beginning of a full run."""
@@ -107,13 +104,7 @@ class Ground:
         return record
 
     def _rows(self, number: int) -> Rows:
-        train = subsample(self._plan.train, number)
-        parts = {
-            "train": train,
-            "validation": subsample(self._plan.validation, VALIDATION_ROWS),
-            "probe": subsample(self._plan.train, min(number, PROBE_ROWS)),
-        }
-        return Rows.of(parts)
+        return few_rows(self._plan, number, VALIDATION_ROWS, min(number, PROBE_ROWS))
 
 
 @dataclass(frozen=True)

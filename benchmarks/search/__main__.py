@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.search.methods import METHODS
 from benchmarks.search.peer import Trace
 from benchmarks.search.report import read_missing, read_runs, regrets_of
@@ -48,15 +46,7 @@ def regret_curve(task: Task, trace: Trace, seconds: float) -> list[float]:
 
     Before a method names anything its regret is 1, the median random configuration's.
     """
-    curve, current, position = [], 1.0, 0
-    for step in range(1, STEPS + 1):
-        while position < len(trace.recommended):
-            at, config = trace.recommended[position]
-            if at > step / STEPS * seconds:
-                break
-            current, position = task.regret_of(config), position + 1
-        curve.append(current)
-    return curve
+    return _by_moment([(at, task.regret_of(each)) for at, each in trace.recommended], seconds)
 
 
 def seen_curve(task: Task, trace: Trace, seconds: float) -> list[float]:
@@ -65,10 +55,16 @@ def seen_curve(task: Task, trace: Trace, seconds: float) -> list[float]:
     So real trainings are judged, whose configurations aren't trained in full afterwards. It is 1
     before any is seen, and can be negative where the loss of a full training isn't its lowest.
     """
-    steps = np.arange(1, STEPS + 1) / STEPS * seconds
-    times, losses = np.array([(0.0, np.inf), *trace.seen]).T
-    lowest = losses[np.searchsorted(times, steps, side="right") - 1]
-    return [task.regret(float(each)) if np.isfinite(each) else 1.0 for each in lowest]
+    return _by_moment([(at, task.regret(loss)) for at, loss in trace.seen], seconds)
+
+
+def _by_moment(changes: list[tuple[float, float]], seconds: float) -> list[float]:
+    curve, current, position = [], 1.0, 0
+    for step in range(1, STEPS + 1):
+        while position < len(changes) and changes[position][0] <= step / STEPS * seconds:
+            current, position = changes[position][1], position + 1
+        curve.append(current)
+    return curve
 
 
 def run_cell(
@@ -87,7 +83,7 @@ def run_cell(
         "killed_share": trace.killed_share(task),
         "full_runs": full_runs,
         "workers": num_workers,
-        **({"by": "seen"} if by_seen else {}),
+        "by_seen": by_seen,
     }
 
 
@@ -123,8 +119,8 @@ def main() -> None:
         if cell.method in left_out or cell in done:
             continue
         try:
-            number, full_runs = arguments.workers, arguments.full_runs
-            keep(arguments.out, run_cell(cell, number, full_runs, by_seen=arguments.seen))
+            budget = arguments.workers, arguments.full_runs
+            keep(arguments.out, run_cell(cell, *budget, by_seen=arguments.seen))
             missing.pop(cell.method, None)
         except ImportError as error:
             left_out.add(cell.method)

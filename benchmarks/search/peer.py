@@ -93,7 +93,7 @@ class Trace:
 
     def see(self, at: float, loss: float) -> None:
         """Note a training's loss."""
-        if loss < min((lowest for _, lowest in self.seen[-1:]), default=math.inf):
+        if loss < (self.seen[-1][1] if self.seen else math.inf):
             self.seen.append((at, loss))
 
     def reach(self, config: Config, fidelity: int) -> None:

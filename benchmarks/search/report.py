@@ -135,7 +135,7 @@ class Outcome:
             _means(runs, "killed_share"),
             runs[0]["workers"],
             runs[0]["full_runs"],
-            runs[0].get("by") == "seen",
+            runs[0].get("by_seen", False),
         )
 
     @property
@@ -251,11 +251,11 @@ and 8 workers it took its last regret from .067 to .063, both measured while the
 refused what sieve proposed a second time (.065 since, with the rule); the peers name what they
 name. That a look at a flat curve succeeds if it overtakes one full training was the best of four
 thresholds for killed late bloomers on `bloom:0` to `bloom:3` with seeds 0 to 4: there 41 % are
-killed, on the other planted runs 27 % (97 % with Ray's ASHA on both). That two
-survivors of coarse are trained again at once, and three later, was chosen on 18 full trainings and
-two workers. A dozen other settings of the Gaussian process, the rungs, the random share and the
-last trials were tried on some of these tasks, and none was kept; a lower first rung in fine was
-ahead on LCBench (.018 to .025) and killed more late bloomers.
+killed, on the other planted runs 27 % (97 % with Ray's ASHA on both). That two survivors of coarse
+are trained again at once, and three later, was chosen on 18 full trainings and two workers. A dozen
+other settings of the Gaussian process, the rungs, the random share and the last trials were tried
+on some of these tasks, and none was kept; a lower first rung in fine was ahead on LCBench (.018 to
+.025) and killed more late bloomers.
 """
 
 

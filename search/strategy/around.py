@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import betaincc
 from scipy.stats import norm
 
-from search.events import Trial
 from search.space import Choice, Config, Space
 from search.strategy.search_phase import Proposal
 from search.strategy.sobol import SobolPoints
 
-AROUND = "around"
 MOST = 0.5
 """Of coarse's points: the others are the whole space's, whatever is known of the defaults."""
 VARIED, SPREAD = 0.3, 0.25
@@ -23,11 +21,6 @@ VARIED, SPREAD = 0.3, 0.25
 what has an order is moved, the standard deviation: a learning rate by one and a quarter decades."""
 _RECENT = 64
 """A value at the lowest rung is compared with the last so many of the other kind."""
-
-
-def is_around(trial: Trial) -> bool:
-    """Return whether a trial was drawn around a published default."""
-    return trial.source.startswith(f"{AROUND}:")
 
 
 class AroundDefaults:
@@ -60,8 +53,6 @@ class AroundDefaults:
     @property
     def share(self) -> float:
         """Of the points that are drawn next, those around a default."""
-        if not self._defaults:
-            return 0.0
         return min(MOST, float(betaincc(self._num_better, self._num_worse, 0.5)))
 
     def hear(self, value: float, *, is_around: bool, division: int) -> None:
@@ -72,6 +63,8 @@ class AroundDefaults:
             is_around: It was drawn around a default.
             division: Of the trial's rows.
         """
+        if not self._defaults:
+            return
         others = np.array(self._values[division, not is_around])
         self._values[division, is_around].append(value)
         if not len(others):
@@ -82,12 +75,14 @@ class AroundDefaults:
 
     def propose(self, number: int) -> Proposal | None:
         """Return a point around a default for trial ``number``; None: it is the whole space's."""
+        if not self._defaults:
+            return None
         generator = np.random.default_rng([self._seed, number])
         if generator.random() >= self.share:
             return None
         published, source = self._defaults[self.num_started % len(self._defaults)]
         config = self._move(published, self._points[self.num_started], generator)
-        return config, source.replace("default", AROUND, 1)
+        return config, source.replace("default", "around", 1)
 
     def _move(
         self, published: Config, point: NDArray[np.float64], generator: np.random.Generator

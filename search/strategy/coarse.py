@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from search.events import Growth, Promotion, Trial
 from search.space import Dimension, Space
-from search.strategy.around import AroundDefaults, is_around
+from search.strategy.around import AroundDefaults
 from search.strategy.budget import Ladder
 from search.strategy.groups import Group, groups_by_importance, hold_config
 from search.strategy.ranking import best_config
@@ -128,7 +128,8 @@ class CoarsePhase(SearchPhase):
     def started(self, event: Trial | Promotion) -> None:
         """Keep the order of a round when its first trial starts: a resumed run has it, too."""
         super().started(event)
-        self._around.num_started += isinstance(event, Trial) and is_around(event)
+        if isinstance(event, Trial) and event.is_around:
+            self._around.num_started += 1
         number = len(self.history) - 1 - len(self._given)
         if self._by_group and isinstance(event, Trial) and number >= 0:
             while len(self._rounds) <= number // (TRIALS_PER_GROUP * self._num_groups):
@@ -157,7 +158,7 @@ class CoarsePhase(SearchPhase):
         trial, value = record.trial, record.value_at(self.rungs[0])
         if value is not None and not trial.is_default and trial.trial_id not in self._heard:
             self._heard.add(trial.trial_id)
-            self._around.hear(value, is_around=is_around(trial), division=trial.division)
+            self._around.hear(value, is_around=trial.is_around, division=trial.division)
 
     def _on_these_rows(self) -> list[Record]:
         return [each for each in self.history if each.trial.division == self.division]

@@ -1,6 +1,7 @@
 import math
 import statistics
 
+import pytest
 from simulation import DEFAULTS, SPACE
 
 from search.strategy.around import MOST, AroundDefaults
@@ -58,19 +59,15 @@ def test_defaults_that_are_worse_than_chance_are_soon_left() -> None:
     assert made.share < 0.01
 
 
-def test_what_is_as_good_as_chance_is_still_drawn() -> None:
+@pytest.mark.parametrize(
+    ("loss", "division"),
+    [pytest.param(1.0, 0, id="as good as chance"), pytest.param(9.0, 1, id="worse on other rows")],
+)
+def test_what_does_not_speak_against_them_costs_them_nothing(loss: float, division: int) -> None:
     made = around()
     for _ in range(20):
         made.hear(1.0, is_around=False, division=0)
-        made.hear(1.0, is_around=True, division=0)
-    assert made.share == MOST
-
-
-def test_losses_on_other_rows_are_not_compared() -> None:
-    made = around()
-    for _ in range(20):
-        made.hear(1.0, is_around=False, division=0)
-        made.hear(9.0, is_around=True, division=1)
+        made.hear(loss, is_around=True, division=division)
     assert made.share == MOST
 
 

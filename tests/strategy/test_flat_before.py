@@ -82,7 +82,9 @@ def test_they_count_as_trials() -> None:
 def test_the_survivors_come_before_them() -> None:
     _, fine = phases(final=0.1)
     sources = [record.trial.source.partition(":")[0] for record in fine.history]
-    assert sources[:2] == ["survivor"] * 2
+    before = sources[: sources.index("look")]
+    assert before[:2] == ["survivor"] * 2
+    assert before.count("survivor") == sources.count("survivor") == 5
 
 
 def test_the_log_alone_restores_what_was_looked_at() -> None:
