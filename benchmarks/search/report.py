@@ -244,7 +244,7 @@ lowest loss of any training so far, as [real trainings](../REAL.md) are judged: 
 two workers are what a run's time budget leaves for its search. Peers are as they ship, with a
 reduction factor of 3 and the tasks' lowest fidelity.
 
-sieve was developed on the tasks below, so its figures are rosier than on others. Two of its
+sieve was developed on the tasks below, so its figures are rosier than on others. Three of its
 settings were chosen with its results in view. That it names a full training once it has ten was
 added when short ones on TaskSet had been named for losses that rose again: on 64 full trainings
 and 8 workers it took its last regret from .067 to .063, both measured while the tables still
