@@ -24,8 +24,9 @@ Written by `python -m benchmarks.end_to_end`; nothing here is typed in by hand.
 measures all of it again, on the machine that it runs on. The peers need
 `pip install 'sieve-search[benchmarks]'`.
 
-More of it: [the search](search/README.md) against its peers, [the guide's
-judgement](guide/README.md), [a cluster](cluster/README.md), [the training loop](TRAINING.md).
+More of it: [the search](search/README.md) against its peers, [real trainings](REAL.md) of several
+seeds, [the guide's judgement](guide/README.md), [a cluster](cluster/README.md), [the training
+loop](TRAINING.md).
 """
 _RUNS = """## A whole run of `sieve run`
 
