@@ -132,10 +132,12 @@ def _peer_row(task: str, name: str, peer: dict[str, Any], sieve: dict[str, Any])
 
 
 def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> str:
-    """Return ours minus theirs, paired by seed, with its 95 % interval."""
+    """Return ours minus theirs, paired by seed, with its 95 % interval; one seed has none."""
     found = compare(ours, theirs, metric="value", mode="max")
-    interval = [f"{end:+.4f}" for end in found.ci95 or ()]
-    return f"{found.difference:+.4f} [{', '.join(interval)}]"
+    if found.ci95 is None:
+        return f"{found.difference:+.4f}"
+    low, high = found.ci95
+    return f"{found.difference:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def time_to(curve: list[list[float]], loss: float) -> float:

@@ -245,17 +245,14 @@ two workers are what a run's time budget leaves for its search. Peers are as the
 reduction factor of 3 and the tasks' lowest fidelity.
 
 sieve was developed on the tasks below, so its figures are rosier than on others. Three of its
-settings were chosen with its results in view. That it names a full training once it has ten was
-added when short ones on TaskSet had been named for losses that rose again: on 64 full trainings
-and 8 workers it took its last regret from .067 to .063, both measured while the tables still
-refused what sieve proposed a second time (.065 since, with the rule); the peers name what they
-name. That a look at a flat curve succeeds if it overtakes one full training was the best of four
-thresholds for killed late bloomers on `bloom:0` to `bloom:3` with seeds 0 to 4: there 41 % are
-killed, on the other planted runs 27 % (97 % with Ray's ASHA on both). That two survivors of coarse
-are trained again at once, and three later, was chosen on 18 full trainings and two workers. A dozen
+settings were chosen with its results in view: that it names a full training once it has ten, when
+short ones on TaskSet had been named for losses that rose again (the peers name what they name);
+that a look at a flat curve succeeds if it overtakes one full training, the best of four thresholds
+for killed late bloomers on `bloom:0` to `bloom:3` with seeds 0 to 4; and that two survivors of
+coarse are trained again at once, and three later, on 18 full trainings and two workers. A dozen
 other settings of the Gaussian process, the rungs, the random share and the last trials were tried
-on some of these tasks, and none was kept; a lower first rung in fine was ahead on LCBench (.018 to
-.025) and killed more late bloomers.
+on some of these tasks, and none was kept; a lower first rung in fine was ahead on LCBench and
+killed more late bloomers.
 """
 
 
