@@ -69,7 +69,7 @@ class Judgements:
 
     def _take(self, trial_id: str, said: str, entry: Mapping[str, Any]) -> None:
         event, numbers = str(entry.get("event", "")), entry.get("numbers") or {}
-        if "rank" in numbers:
+        if event in ("promote", "pause") and "rank" in numbers:
             self._judged[trial_id, int(numbers["samples"])] = Judgement(event, said, numbers)
         elif event not in ("promote", "pause", "stop"):  # these stand among the events, too
             self._notes.setdefault(trial_id, []).append(said)

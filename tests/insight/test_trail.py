@@ -84,6 +84,20 @@ def test_a_stop_and_a_failure_end_it_with_their_reasons() -> None:
         assert (step.kind, step.samples, step.reason) == (status, 5, "too slow")
 
 
+def test_a_verdict_that_ends_it_is_no_judgement_at_a_rung() -> None:
+    said = "too-long: nothing was gained after 5%; 10 of 13 at 7 samples"
+    journal = [
+        judged("promote", 5, 1, 13, 0.5),
+        entry("c0001", "stop", said, settled_at=0.05, rank=10, of=13),
+        entry("the order after 5 samples", "trust", "rank correlation 0.9", rung=5, later=10),
+    ]
+    events = [TRIAL, evaluated(5), evaluated(10), Ending("c0001", "stopped", said)]
+    kept, stopped = told(events, journal)
+    assert (kept.kind, kept.rank) == ("kept", 1)
+    assert (stopped.kind, stopped.samples, stopped.reason) == ("stopped", 10, said)
+    assert Judgements(journal, "coarse").notes("c0001") == ()
+
+
 def test_notes_are_what_isn_t_told_by_the_events() -> None:
     journal = [
         entry("c0001", "stop", "too slow"),
