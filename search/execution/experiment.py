@@ -23,7 +23,7 @@ from search.execution.adapters import (
 from search.execution.cluster import TrialResources
 from search.execution.context import PhaseContext
 from search.execution.driver import PhaseDriver
-from search.execution.logs import LOGS
+from search.execution.logs import TensorBoardLog
 from search.execution.shelf import Shelf
 from search.execution.slots import SlotResources, kept_slots, kills_are_losses
 from search.execution.stage import Stage
@@ -42,7 +42,7 @@ class Experiment:
         dataset: Reference to the data set in the object store.
         contexts: Phase to what its trials share.
         resources: What a trial gets.
-        log: Folder or address for Ray's own logs (TensorBoard, CSV), a new one inside for each
+        log: Folder or address for Ray's own logs (TensorBoard), a new one inside for each
             session.
     """
 
@@ -145,7 +145,7 @@ class Experiment:
                 name=time.strftime("session-%Y%m%d-%H%M%S"),
                 storage_path=self._log,
                 stop=InterruptStopper(stage),
-                callbacks=[log() for log in LOGS],
+                callbacks=[TensorBoardLog()],
                 # The driver takes a trial up again, in another slot: Ray would do so with the very
                 # process that it can't reach.
                 failure_config=tune.FailureConfig(max_failures=0),

@@ -1,7 +1,7 @@
-"""Ray's own logs of trials, which may find no room.
+"""Ray's own logs of trials, for TensorBoard; they may find no room.
 
-Not its CSV: that costs the driver a third of a millisecond a report, and the same lines are in its
-JSON, from which Ray reads them, and in the run's own tables.
+Not its CSV and its JSON: each costs the driver a third of a millisecond and more a report, nothing
+reads them, and what they hold is in the run's own tables.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from contextlib import suppress
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.logger import (
-    JsonLoggerCallback,
-    LoggerCallback,
-    TBXLoggerCallback,
-)
+from ray.tune.logger import TBXLoggerCallback
+from ray.tune.result import AUTO_RESULT_KEYS, TIMESTEPS_TOTAL, TRAINING_ITERATION
+
+_STEP = {TIMESTEPS_TOTAL, TRAINING_ITERATION}
+_OF_TUNES_OWN = {*AUTO_RESULT_KEYS, "config", "done"} - _STEP
 
 
-class _Patient(LoggerCallback):  # type: ignore[misc]
-    """A log that lacks what couldn't be written: nothing is decided by it."""
+class TensorBoardLog(TBXLoggerCallback):  # type: ignore[misc]
+    """What TensorBoard shows: the numbers of each evaluation, and not Tune's own.
+
+    It lacks what couldn't be written: nothing is decided by it.
+    """
 
     def log_trial_start(self, trial: Trial) -> None:
         """Begin a trial's files."""
@@ -26,23 +29,12 @@ class _Patient(LoggerCallback):  # type: ignore[misc]
             super().log_trial_start(trial)
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """Add a line."""
+        """Add an evaluation."""
+        numbers = {name: value for name, value in result.items() if name not in _OF_TUNES_OWN}
         with suppress(OSError):
-            super().log_trial_result(iteration, trial, result)
+            super().log_trial_result(iteration, trial, numbers)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
         """Close a trial's files."""
         with suppress(OSError):
             super().log_trial_end(trial, failed)
-
-
-class _Json(_Patient, JsonLoggerCallback):  # type: ignore[misc]
-    """One object a report."""
-
-
-class _TensorBoard(_Patient, TBXLoggerCallback):  # type: ignore[misc]
-    """What TensorBoard shows."""
-
-
-LOGS = (_Json, _TensorBoard)
-"""Each to be made anew for an experiment."""

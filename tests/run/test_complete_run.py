@@ -2,7 +2,9 @@
 
 import json
 import re
+import struct
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import yaml
 from commands import Command
 from safetensors.torch import load_file
 from sklearn.datasets import load_breast_cancer
+from tensorboardX.proto.event_pb2 import Event
 
 from search.data import DataOptions, load_dataset
 from search.data.prepare import Preparation
@@ -96,9 +99,24 @@ def test_the_folder_holds_each_stage_s_files(done: tuple[Path, list[dict]]) -> N
         f"{p}/{f}.parquet" for p in ("coarse", "fine", "confirm") for f in ("trials", "curves")
     ]
     assert [name for name in names if not (run / name).is_file()] == []
-    assert list((run / "ray").rglob("events.out.tfevents.*")), "nothing for TensorBoard"
     assert not list(run.rglob("*.tmp"))
     assert not list(run.rglob("state.pt")), "a finished run keeps no trial's state"
+
+
+def test_tensorboard_shows_the_numbers_of_each_evaluation(done: tuple[Path, list[dict]]) -> None:
+    logs = list((done[0] / "ray").rglob("events.out.tfevents.*"))
+    shown = {tag.removeprefix("ray/tune/") for log in logs for tag in _tags(log)}
+    assert {"train_loss", "validation_loss", "validation_metric", "probes/gradient_norm"} <= shown
+    assert not shown & {"time_total_s", "iterations_since_restore"}, "of interest to Ray alone"
+
+
+def _tags(log: Path) -> Iterator[str]:
+    """Yield the names of the values in a file of length-prefixed events."""
+    read, at = log.read_bytes(), 0
+    while at < len(read):
+        (length,) = struct.unpack_from("<Q", read, at)
+        yield from (each.tag for each in Event.FromString(read[at + 12 :][:length]).summary.value)
+        at += length + 16
 
 
 def test_coarse_has_rungs_and_begins_with_the_published_defaults(
