@@ -1,7 +1,7 @@
 """Ray's own logs of trials, for TensorBoard; they may find no room.
 
-Not its CSV and its JSON: each costs the driver a third of a millisecond and more a report, nothing
-reads them, and what they hold is in the run's own tables.
+Not its CSV and its JSON: they cost the driver time at each report, nothing of ours reads them, and
+what they hold is in the run's own tables.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ray.tune.logger import TBXLoggerCallback
 from ray.tune.result import AUTO_RESULT_KEYS, TIMESTEPS_TOTAL, TRAINING_ITERATION
 
 _STEP = {TIMESTEPS_TOTAL, TRAINING_ITERATION}
-_OF_TUNES_OWN = {*AUTO_RESULT_KEYS, "config", "done"} - _STEP
+_OF_TUNES_OWN = {*AUTO_RESULT_KEYS, "done"} - _STEP
 
 
 class TensorBoardLog(TBXLoggerCallback):  # type: ignore[misc]

@@ -12,6 +12,10 @@ Kind = Literal["kept", "paused", "passed", "called", "looked at", "completed", "
 """``kept``: it went on from a rung at once. ``passed``: it wasn't judged at a rung. ``called``: it
 went on after a pause. ``looked at``: so, too, but drawn by lot."""
 
+_AT_A_RUNG = ("promote", "pause")
+_AMONG_EVENTS = (*_AT_A_RUNG, "stop")
+"""What stands in the journal and among the events, too: no note is needed."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -69,9 +73,9 @@ class Judgements:
 
     def _take(self, trial_id: str, said: str, entry: Mapping[str, Any]) -> None:
         event, numbers = str(entry.get("event", "")), entry.get("numbers") or {}
-        if event in ("promote", "pause") and "rank" in numbers:
+        if event in _AT_A_RUNG and "rank" in numbers:
             self._judged[trial_id, int(numbers["samples"])] = Judgement(event, said, numbers)
-        elif event not in ("promote", "pause", "stop"):  # these stand among the events, too
+        elif event not in _AMONG_EVENTS:
             self._notes.setdefault(trial_id, []).append(said)
 
     def of(self, trial_id: str, samples: int) -> Judgement | None:

@@ -115,8 +115,10 @@ def _tags(log: Path) -> Iterator[str]:
     read, at = log.read_bytes(), 0
     while at < len(read):
         (length,) = struct.unpack_from("<Q", read, at)
-        yield from (each.tag for each in Event.FromString(read[at + 12 :][:length]).summary.value)
-        at += length + 16
+        begins = at + 12  # the length has a checksum, and so has the event
+        event = Event.FromString(read[begins : begins + length])
+        yield from (each.tag for each in event.summary.value)
+        at = begins + length + 4
 
 
 def test_coarse_has_rungs_and_begins_with_the_published_defaults(
