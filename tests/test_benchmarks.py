@@ -4,6 +4,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.guide.honesty import confirms, rows
@@ -14,6 +17,7 @@ from benchmarks.search.methods import METHODS
 from benchmarks.search.peer import Trace
 from benchmarks.search.report import Pairs, mean_curve, read_missing
 from benchmarks.search.suite import load_task
+from benchmarks.search.trained import Trainings
 from search.data import DataOptions, load_dataset
 from search.data.phase_rows import RowPlan
 
@@ -50,6 +54,30 @@ def test_a_peer_that_cannot_be_run_is_named_with_the_reason(tmp_path, monkeypatc
 def test_the_same_seed_is_the_same_search(tmp_path, monkeypatch):
     once = run_search(tmp_path / "a", "sieve", monkeypatch)
     assert run_search(tmp_path / "b", "sieve", monkeypatch) == once
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(600, 3))
+    columns = {f"x{number}": column for number, column in enumerate(inputs.T)}
+    classes = np.where(inputs.sum(1) > 0, "a", "b")
+    pq.write_table(pa.table({**columns, "class": classes}), tmp_path / "letter.parquet")
+    monkeypatch.setenv("SIEVE_DATA", str(tmp_path))
+    return Trainings("letter")
+
+
+def test_a_trained_curve_is_the_same_however_it_is_asked_for(trained):
+    config = trained.default
+    whole = trained.curve(config)[:3]
+    assert len(whole) == 3
+    assert whole[2] < whole[0] < trained.entropy == pytest.approx(np.log(2), abs=0.01)
+    trained.forget()
+    again = trained.curve(config)
+    assert [again[0], again[1], again[2]] == whole
+    absent = next(d for d in trained.space.searched if not d.is_active(config))
+    value = absent.from_unit(0.3)
+    assert trained.curve({**config, absent.name: value}) is again
 
 
 def test_methods_are_compared_on_the_runs_that_both_have_done():

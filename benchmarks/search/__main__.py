@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from dataclasses import asdict, dataclass
@@ -78,7 +79,7 @@ def run_cell(
     return {
         **asdict(cell),
         "regret": [float(f"{each:.5g}") for each in regrets],
-        "cpu_seconds": trace.cpu_seconds,
+        "cpu_seconds": math.nan if task.is_trained else trace.cpu_seconds,  # trainings' too
         "num_configs": len(trace.reached),
         "killed_share": trace.killed_share(task),
         "full_runs": full_runs,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from benchmarks.search.peer import Job, Peer
 from benchmarks.search.tasks import FACTOR, Task
-from search.space import Config, Dimension, Float, Integer
+from search.space import Choice, Config, Dimension, Float, Integer
 
 
 class OptunaPeer(Peer):
@@ -87,4 +92,6 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
             return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
         case Integer():
             return IntDistribution(dimension.low, dimension.high, log=dimension.log)
+        case Choice():
+            return CategoricalDistribution(dimension.values)
     raise AssertionError(f"no task has a dimension like {dimension}")

@@ -106,8 +106,10 @@ class Trace:
         """Return the share of the best 5 % of the trainings that wasn't trained in full.
 
         The best are those whose loss would be lowest after a full training; what was running when
-        the budget ended is left out.
+        the budget ended is left out. Unknown (NaN) where somebody would have to train them.
         """
+        if task.is_trained:
+            return math.nan
         judged = [each for name, each in self.reached.items() if name not in self.unfinished]
         ranked = sorted(judged, key=lambda each: float(task.curve(each[0])[-1]))
         best = ranked[: math.ceil(TOP * len(ranked))]

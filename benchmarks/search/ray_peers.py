@@ -13,7 +13,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.search.peer import Job, Peer
 from benchmarks.search.tasks import FACTOR, Task
-from search.space import Config, Dimension, Float, Integer
+from search.space import Choice, Config, Dimension, Float, Integer
 
 
 class RayAsha(Peer):
@@ -112,4 +112,6 @@ def _domain(dimension: Dimension) -> Any:
             return tune.lograndint(dimension.low, dimension.high + 1)
         case Integer():
             return tune.randint(dimension.low, dimension.high + 1)
+        case Choice():
+            return tune.choice(dimension.values)
     raise AssertionError(f"no task has a dimension like {dimension}")

@@ -149,8 +149,10 @@ class Outcome:
 def _means(runs: list[dict[str, Any]], field: str) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for run in runs:
-        values.setdefault(run["method"], []).append(run[field])
-    return {method: float(np.nanmean(each)) for method, each in values.items()}
+        values.setdefault(run["method"], [])
+        if not math.isnan(run[field]):
+            values[run["method"]].append(run[field])
+    return {method: float(np.mean(each)) if each else math.nan for method, each in values.items()}
 
 
 def mean_ranks(regrets: Regrets) -> dict[str, float]:
@@ -173,9 +175,16 @@ def table(outcome: Outcome) -> str:
         runs = sum(len(seeds) for seeds in regrets[method].values())
         row = [method, str(runs), *(f"{curve[moment]:.3f}" for moment in MOMENTS.values())]
         rank = f"{ranks[method]:.1f}" if ranks else ""
-        cpu, killed = f"{outcome.cpu[method]:.1f} s", f"{outcome.killed[method]:.0%}"
-        rows.append([*row, *_beside(regrets, method), rank, cpu, killed])
+        costs = (
+            _unless_nan("{:.1f} s", outcome.cpu[method]),
+            _unless_nan("{:.0%}", outcome.killed[method]),
+        )
+        rows.append([*row, *_beside(regrets, method), rank, *costs])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def _unless_nan(pattern: str, value: float) -> str:
+    return "" if math.isnan(value) else pattern.format(value)
 
 
 def _beside(regrets: Regrets, method: str) -> list[str]:

@@ -6,6 +6,7 @@ from functools import cache
 
 from benchmarks.search.planted import PLANTED
 from benchmarks.search.tasks import Task, surrogate_task
+from benchmarks.search.trained import trained_task
 
 DEVELOPMENT = (
     "lcb:167149",
@@ -21,10 +22,16 @@ DEVELOPMENT = (
 
 @cache
 def load_task(name: str) -> Task:
-    """Return a task: ``bloom:N`` and ``decade:N`` are planted, the others are surrogates.
+    """Return a task by its name.
+
+    ``bloom:N`` and ``decade:N`` are planted, ``trained:DATA`` are real trainings, the others are
+    surrogates.
 
     Raises:
-        StudyError: SIEVE_BENCH names no folder with the surrogates, or the task is unknown.
+        StudyError: SIEVE_BENCH or SIEVE_DATA names no folder with what the task needs, or the
+            task is unknown.
     """
-    kind, _, number = name.partition(":")
-    return PLANTED[kind](int(number)) if kind in PLANTED else surrogate_task(name)
+    kind, _, which = name.partition(":")
+    if kind == "trained":
+        return trained_task(which)
+    return PLANTED[kind](int(which)) if kind in PLANTED else surrogate_task(name)

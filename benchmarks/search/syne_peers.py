@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from syne_tune.backend.trial_status import Trial
-from syne_tune.config_space import lograndint, loguniform, randint, uniform
+from syne_tune.config_space import choice, lograndint, loguniform, randint, uniform
 from syne_tune.optimizer.baselines import ASHA, ASHABORE, ASHACQR, BOHB
 from syne_tune.optimizer.scheduler import SchedulerDecision
 
 from benchmarks.search.peer import Job, Peer
 from benchmarks.search.tasks import FACTOR, Task
-from search.space import Config, Dimension, Float, Integer
+from search.space import Choice, Config, Dimension, Float, Integer
 
 
 class SynePeer(Peer):
@@ -45,7 +45,7 @@ class SynePeer(Peer):
     def ask(self) -> Job:
         """Return a new trial."""
         suggestion = self._scheduler.suggest()
-        config = {name: suggestion.config[name] for name in self.task.space.names}
+        config = {d.name: suggestion.config[d.name] for d in self.task.space.searched}
         trial = Trial(self._number, config, datetime.now())
         self._number += 1
         self._scheduler.on_trial_add(trial)
@@ -89,4 +89,6 @@ def _domain(dimension: Dimension) -> Any:
             return lograndint(dimension.low, dimension.high)
         case Integer():
             return randint(dimension.low, dimension.high)
+        case Choice():
+            return choice(list(dimension.values))
     raise AssertionError(f"no task has a dimension like {dimension}")

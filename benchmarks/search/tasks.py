@@ -36,6 +36,7 @@ class Task:
         prior: A published default; None where there is none.
         row: Configuration to the row of a finite table that it stands for; None where every
             configuration is its own.
+        is_trained: Curves are trained as far as is asked for: no question is free.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Task:
     regret: Callable[[float], float]
     prior: Config | None
     row: Callable[[Config], int] | None
+    is_trained: bool = False
 
     def regret_of(self, config: Config) -> float:
         """Return the regret of a configuration after a full training."""
