@@ -39,9 +39,22 @@ class Hyperparameters:
     noise: float
 
     @classmethod
-    def prior(cls, num_groups: int) -> Self:
-        """Return the prior's mode: half the unit cube, unit variance, little noise."""
-        return cls(np.full(num_groups, math.log(0.5)), 0.0, math.log(1e-3))
+    def prior(cls, num_groups: int, *, has_fidelity: bool = False) -> Self:
+        """Return the prior's mode: unit variance, little noise, and long lengthscales.
+
+        They are half the distance between two random points, which grows with the root of the
+        number of dimensions (as Hvarfner et al., 2024, let them grow), and half the unit cube at
+        least. Were they that however many dimensions there are, each observation among a dozen
+        would be an island, and only what lies beside the best would look good.
+
+        Args:
+            num_groups: Of input columns.
+            has_fidelity: The last group is the fidelity, no dimension: half the way it goes.
+        """
+        num_dimensions = num_groups - has_fidelity
+        lengthscales = np.full(num_groups, math.log(0.5))
+        lengthscales[:num_dimensions] += 0.5 * math.log(max(num_dimensions / 6.0, 1.0))
+        return cls(lengthscales, 0.0, math.log(1e-3))
 
     def pack(self) -> Array:
         """Return one vector."""
@@ -210,7 +223,7 @@ def fit(
         has_fidelity: See :class:`GaussianProcess`.
     """
     num_groups = int(groups.max()) + 1
-    prior = Hyperparameters.prior(num_groups).pack()
+    prior = Hyperparameters.prior(num_groups, has_fidelity=has_fidelity).pack()
     spread = np.array([_PRIOR_SD[0]] * num_groups + list(_PRIOR_SD[1:]))
     squared = _squared_differences(inputs, groups, num_groups)
     first = prior if start is None else start.pack()

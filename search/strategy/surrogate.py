@@ -131,7 +131,8 @@ class Surrogate:
     ) -> GaussianProcess:
         if self._refit and values.any():
             return fit(inputs, values, groups, start, max_iterations, has_fidelity=has_fidelity)
-        known = start or Hyperparameters.prior(int(groups.max(initial=-1)) + 1)
+        num_groups = int(groups.max(initial=-1)) + 1
+        known = start or Hyperparameters.prior(num_groups, has_fidelity=has_fidelity)
         return GaussianProcess(inputs, values, groups, known, has_fidelity=has_fidelity)
 
     def _learn_cost_and_failure(self, observations: Sequence[Observation]) -> None:

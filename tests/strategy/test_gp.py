@@ -48,6 +48,19 @@ def test_it_predicts_and_knows_where_it_doesn_t() -> None:
     assert far[0] > 5 * np.median(sd)
 
 
+@pytest.mark.parametrize("width", [6, 12, 20, 60])
+@pytest.mark.parametrize("has_fidelity", [False, True])
+def test_points_know_of_each_other_in_any_number_of_dimensions(
+    width: int, has_fidelity: bool
+) -> None:
+    inputs = np.hstack([sample(200, width), np.zeros((200, int(has_fidelity)))])
+    known = gp.Hyperparameters.prior(inputs.shape[1], has_fidelity=has_fidelity)
+    groups = np.arange(inputs.shape[1])
+    process = gp.GaussianProcess(inputs[:1], np.ones(1), groups, known, has_fidelity=has_fidelity)
+    correlation = process.predict(inputs[1:])[0]
+    assert 0.1 < correlation.mean() < 0.2
+
+
 def test_slopes_along_the_fidelity_are_not_extended() -> None:
     curves = [(x, s, 1.0 - 2.0 * s) for x in np.linspace(0, 1, 6) for s in (0.0, 0.2, 0.4)]
     inputs, values = np.array(curves)[:, :2], np.array(curves)[:, 2]
