@@ -1,11 +1,23 @@
 """A recorded run as a world for the simulator."""
 
 from pathlib import Path
+from typing import Any
 
 from search.artifacts import read_defaults, read_preflight, read_space
-from search.events import Ending, Evaluation, Event, Phase, Trial, event_to_json
+from search.events import (
+    Asked,
+    Ending,
+    Evaluation,
+    Event,
+    Growth,
+    Phase,
+    Proposals,
+    Trial,
+    event_to_json,
+)
 from search.execution.simulator import Simulator
 from search.rundir import PLAN, RunDir
+from search.strategy.asha import Decision
 from search.strategy.budget import Plan
 from search.strategy.measured import where_first
 from search.strategy.method import Method
@@ -34,14 +46,45 @@ class Replayed:
         return 0.0
 
 
+class AsRecorded:
+    """A phase that asks its model, and has its answer, when it did in a recorded run.
+
+    How long a model takes is a matter of the machine; a slot that is free doesn't wait for it.
+    """
+
+    question = None  # the simulator's own is left out
+
+    def __init__(self, phase: PhaseStrategy, recorded: list[Event]) -> None:
+        self._phase = phase
+        self._recorded = recorded
+        self.happened: list[Event] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._phase, name)
+
+    def wants(self) -> None:
+        due = self._recorded[len(self.happened) :][:1]
+        if due and isinstance(due[0], Asked | Growth):
+            wanted = self._phase.wants()
+            if wanted is not None:
+                self.apply(wanted)
+        if due and isinstance(due[0], Proposals) and self._phase.question is not None:
+            self.apply(self._phase.question())
+
+    def apply(self, event: Event) -> Decision:
+        decision = self._phase.apply(event)
+        self.happened.append(event)
+        self.wants()
+        return decision
+
+
 def replay(run_dir: Path, phase: Phase) -> tuple[list[dict], list[dict]]:
     """Return a phase's events as Ray made them, and as the simulator makes them."""
     run = RunDir.open(run_dir)
-    strategy = _strategy(run, phase)
-    happened: list[Event] = []
-    world = Replayed(History(run.events(phase)))
-    Simulator(world, 1, lambda happening: happened.append(happening.event)).run(strategy, 1e9)
-    return _decisions(run.events(phase)), _decisions(happened)
+    recorded = list(run.events(phase))
+    strategy = AsRecorded(_strategy(run, phase), recorded)
+    Simulator(Replayed(History(recorded)), 1).run(strategy, 1e9)  # type: ignore[arg-type]
+    return _decisions(recorded), _decisions(strategy.happened)
 
 
 def _strategy(run: RunDir, phase: Phase) -> PhaseStrategy:
