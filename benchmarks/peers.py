@@ -38,9 +38,10 @@ class Bench:
     """A data set and a model, ready to train in this process.
 
     Args:
-        request: ``data``, ``label``, ``model``, ``full_samples``, ``seed``: of the parts, as a run
-            with that seed divides the rows; ``evaluated_share`` of the validation rows that
-            evaluations look at.
+        request: ``data``, ``label``, ``model``, ``full_samples``, ``proof_samples`` of a training
+            that is tested (as many where it isn't said), ``seed``: of the parts, as a run with
+            that seed divides the rows; ``evaluated_share`` of the validation rows that evaluations
+            look at.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -51,6 +52,7 @@ class Bench:
         self.spec = dataset.spec
         self.space: Space = self.model.space(dataset.spec)
         self.ladder = Ladder.below(request["full_samples"], FACTOR, NUM_RUNGS)
+        self._proof_samples = request.get("proof_samples", self.ladder.full)
         self.rows = RowPlan.of(dataset, seed=seed)
         self._share = request["evaluated_share"]
         self._data = Resident(dataset, "cpu")
@@ -59,8 +61,9 @@ class Bench:
         """Return a full training of a configuration on all the training rows."""
         everything = len(self.rows.train)
         rows = self.rows.confirm()[0] if test else self.rows.search(everything, self._share)
-        full = self.ladder.full
-        job = Job("peer", config, self.spec, seed, full, self.points, "accuracy", 1.0, not test)
+        full = self._proof_samples if test else self.ladder.full
+        points = tuple(full * (n + 1) // len(self.points) for n in range(len(self.points)))
+        job = Job("peer", config, self.spec, seed, full, points, "accuracy", 1.0, not test)
         return NetworkSession(job, self.model, self._data, Rows.of(rows))
 
     @property

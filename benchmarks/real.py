@@ -70,14 +70,15 @@ def run_sieve(task: dict[str, Any], seed: int, folder: Path) -> dict[str, Any]:
     if measured.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {measured.returncode}; see its log")
     run = RunDir.open(folder / "run")
-    result, plan = run.read_json("result.json"), run.read_json("plan.json")
+    result, plan = run.read_json("result.json"), Plan.from_json(run.read_json("plan.json"))
     return {
         **asdict(measured),
         "curve": [each for each in sieve_curve(run) if each[0] <= task["seconds"]],
         "test": result["winner"]["test"],
-        "full_samples": longest_run(run),
-        "slots": plan["slots"],
-        "evaluated_share": Plan.from_json(plan).evaluated_share,
+        "full_samples": plan.ladder.full,
+        "proof_samples": longest_run(run),
+        "slots": plan.slots,
+        "evaluated_share": plan.evaluated_share,
         "search_seconds": task["seconds"],
         "trials": result["trials"],
     }
@@ -86,13 +87,17 @@ def run_sieve(task: dict[str, Any], seed: int, folder: Path) -> dict[str, Any]:
 def run_peer(
     method: str, task: dict[str, Any], seed: int, folder: Path, sieve: dict[str, Any]
 ) -> dict[str, Any]:
-    """Run a peer in a process of its own."""
+    """Run a peer in a process of its own, with the longest training that sieve's search has.
+
+    Its best configuration is retrained for as long as sieve's proof trained.
+    """
     found = folder / f"{method}.found.json"
     request = {
         **task,
         "peer": method,
         "scheduler": "ASHABORE",
         "full_samples": sieve["full_samples"],
+        "proof_samples": sieve["proof_samples"],
         "slots": sieve["slots"],
         "evaluated_share": sieve["evaluated_share"],
         "folder": str((folder / method).absolute()),

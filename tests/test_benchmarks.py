@@ -106,6 +106,15 @@ def test_a_peer_is_judged_on_the_rows_of_the_run_that_it_is_compared_with():
     assert set(rows[0]["validation"]) != set(rows[3]["validation"])
 
 
+def test_a_peer_searches_with_sieve_s_longest_training_and_is_tested_with_the_proof_s():
+    request = {"data": "sklearn:wine", "label": "label", "model": "models.mlp", "seed": 0}
+    bench = Bench({**request, "full_samples": 5400, "proof_samples": 8100, "evaluated_share": 1.0})
+    config = bench.model.defaults(bench.spec)[0].config
+    for test, samples in ((False, 5400), (True, 8100)):
+        job = bench.session(config, 0, test=test).job
+        assert job.budget_samples == job.points[-1] == samples
+
+
 def test_real_trainings_are_compared_by_the_time_to_the_loss_of_the_other():
     ours = {"curve": [[10.0, 0.5], [40.0, 0.2]], "test": {"mean": 0.9}}
     theirs = {"curve": [[20.0, 0.6], [80.0, 0.3]], "test": {"mean": 0.8}}
