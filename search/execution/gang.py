@@ -48,7 +48,7 @@ class Gangs:
         self._num_workers = num_workers
         self._log = log
         self._running: dict[str, ray.ObjectRef] = {}
-        self._started: list[ray.ObjectRef] = []
+        self._processes: dict[ray.ObjectRef, Any] = {}  # of the trainings that haven't returned
 
     def run_phase(self, driver: PhaseDriver) -> None:
         """Train what the driver hands out until nothing is left, or it is interrupted."""
@@ -59,23 +59,24 @@ class Gangs:
                     self._start(handout, said)
                 self._listen(driver, said)
                 self._bury(driver, said)
+                self._let_go()
             if driver.done:
-                ray.wait(self._started, num_returns=len(self._started), timeout=_CLOSE_S)
+                self._let_go(_CLOSE_S)
         finally:
-            for training in self._started:
-                ray.cancel(training, force=True)
+            # Cancelling a task that is about to return makes Ray abort this process.
+            for process in self._processes.values():
+                ray.kill(process)
 
     def _start(self, handout: Handout, said: Queue) -> None:
-        """Start a training, in a process that can be ended: a thread would outlive Ray."""
-        task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=_on_this_node())(_train)
-        training = task.remote(
+        process = ray.remote(num_cpus=0, scheduling_strategy=_on_this_node())(_Process).remote()
+        training = process.train.remote(
             {**self._shared, "handout": asdict(handout), "said": said},
             self._resources,
             self._num_workers,
             self._log,
         )
         self._running[handout.trial.trial_id] = training
-        self._started.append(training)
+        self._processes[training] = process
 
     def _listen(self, driver: PhaseDriver, said: Queue, wait_s: float = _LOOK_S) -> None:
         try:
@@ -95,6 +96,14 @@ class Gangs:
                 driver.lost(trial_id, _why(training))
                 del self._running[trial_id]
 
+    def _let_go(self, wait_s: float = 0.0) -> None:
+        """Forget the processes whose trainings have returned, which ends them."""
+        trainings = list(self._processes)
+        if trainings:
+            returned, _ = ray.wait(trainings, num_returns=len(trainings), timeout=wait_s)
+            for training in returned:
+                del self._processes[training]
+
 
 def _on_this_node() -> NodeAffinitySchedulingStrategy:
     """Where the driver is: if that is lost, so is all the rest."""
@@ -110,25 +119,30 @@ def _why(training: ray.ObjectRef) -> str:
     return "its processes died"
 
 
-def _train(config: dict[str, Any], each: TrialResources, num_workers: int, log: str) -> None:
-    """Train a trial in several processes; returns when they are gone."""
-    logging.getLogger("ray.train").setLevel(logging.ERROR)
-    per_worker = {"CPU": float(each.num_cpus), "GPU": each.num_gpus}
-    trainer = TorchTrainer(
-        _loop,
-        train_loop_config=config,
-        scaling_config=ScalingConfig(
-            num_workers=num_workers,
-            use_gpu=each.num_gpus > 0,
-            resources_per_worker={name: value for name, value in per_worker.items() if value},
-        ),
-        run_config=RunConfig(
-            name=config["handout"]["trial"]["trial_id"],
-            storage_path=log,
-            failure_config=FailureConfig(max_failures=0),  # the driver takes it up again
-        ),
-    )
-    trainer.fit()
+class _Process:
+    """Has a training of its own, and can be ended with it: a thread would outlive Ray."""
+
+    def train(
+        self, config: dict[str, Any], each: TrialResources, num_workers: int, log: str
+    ) -> None:
+        """Train a trial in several processes; returns when they are gone."""
+        logging.getLogger("ray.train").setLevel(logging.ERROR)
+        per_worker = {"CPU": float(each.num_cpus), "GPU": each.num_gpus}
+        trainer = TorchTrainer(
+            _loop,
+            train_loop_config=config,
+            scaling_config=ScalingConfig(
+                num_workers=num_workers,
+                use_gpu=each.num_gpus > 0,
+                resources_per_worker={name: value for name, value in per_worker.items() if value},
+            ),
+            run_config=RunConfig(
+                name=config["handout"]["trial"]["trial_id"],
+                storage_path=log,
+                failure_config=FailureConfig(max_failures=0),  # the driver takes it up again
+            ),
+        )
+        trainer.fit()
 
 
 def _loop(config: dict[str, Any]) -> None:
