@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.guide.ground import even_points
 from search.data import DataOptions, load_dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
@@ -62,14 +63,14 @@ class Bench:
         everything = len(self.rows.train)
         rows = self.rows.confirm()[0] if test else self.rows.search(everything, self._share)
         full = self._proof_samples if test else self.ladder.full
-        points = tuple(full * (n + 1) // len(self.points) for n in range(len(self.points)))
+        points = even_points(full, self.num_evaluations)
         job = Job("peer", config, self.spec, seed, full, points, "accuracy", 1.0, not test)
         return NetworkSession(job, self.model, self._data, Rows.of(rows))
 
     @property
-    def points(self) -> tuple[int, ...]:
-        """Evaluations of a full training: 27, the rungs among them."""
-        return tuple(range(self.ladder.base, self.ladder.full + 1, self.ladder.base))
+    def num_evaluations(self) -> int:
+        """Of a training: 27, the rungs among them."""
+        return self.ladder.full // self.ladder.base
 
 
 @cache
@@ -167,7 +168,7 @@ def _optimize(request: str, started: float, slot: int) -> None:
         storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
         load_if_exists=True,
         sampler=optuna.samplers.TPESampler(seed=1000 * values["seed"] + slot),
-        pruner=optuna.pruners.HyperbandPruner(1, len(bench.points), FACTOR),
+        pruner=optuna.pruners.HyperbandPruner(1, bench.num_evaluations, FACTOR),
     )
 
     def objective(trial: Any) -> float:

@@ -37,7 +37,7 @@ class SyneMethod:
             {name: uniform(0.0, 1.0) for name in self._names},
             metric="loss",
             time_attr="units",
-            max_t=len(self._bench.points),
+            max_t=self._bench.num_evaluations,
             do_minimize=True,
             random_seed=values["seed"],
             grace_period=1,
@@ -66,14 +66,14 @@ class SyneMethod:
             self._scheduler.on_trial_error(handle)
             return False
         result = {"units": number, "loss": evaluation.validation_loss}
-        if number == len(self._bench.points):
+        if number == self._bench.num_evaluations:
             self._scheduler.on_trial_complete(handle, result)
             return True  # it ends by itself
         return bool(self._scheduler.on_trial_result(handle, result) == SchedulerDecision.CONTINUE)
 
     def end(self, handle: Any, number: int) -> None:
         """Tell of a training that ended before its last evaluation."""
-        if number < len(self._bench.points):
+        if number < self._bench.num_evaluations:
             self._scheduler.on_trial_error(handle)
 
 

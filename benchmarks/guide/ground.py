@@ -35,3 +35,8 @@ def few_rows(plan: RowPlan, train: int, validation: int, probe: int) -> Rows:
         "probe": subsample(plan.train, probe),
     }
     return Rows.of(parts)
+
+
+def even_points(full: int, number: int) -> tuple[int, ...]:
+    """Return the samples after which each of ``number`` evaluations of a training is due."""
+    return tuple(full * (each + 1) // number for each in range(number))

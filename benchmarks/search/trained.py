@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.guide.ground import few_rows, open_data
+from benchmarks.guide.ground import even_points, few_rows, open_data
+from benchmarks.guide.trainings import DATA
 from benchmarks.search.tasks import Task
 from search.errors import StudyError
 from search.space import Config, Space, apply_overrides
@@ -27,12 +28,8 @@ from search.task import load_model
 from search.training.job import Job
 from search.training.session import NetworkSession
 
-DATA = {
-    "adult": ("adult", "income"),
-    "letter": ("letter", "class"),
-    "covertype": ("covertype_16pct", "Cover_Type"),
-}
-"""Task to the file of its data set and the label's column."""
+FILES = {"adult": "adult", "letter": "letter", "covertype": "covertype_16pct"}
+"""Task to its data set."""
 ROWS, VALIDATION_ROWS, PASSES = 3_000, 2_000, 18
 MAX_UNITS = 256
 """Of a hidden layer: so that a training takes a second at most."""
@@ -68,7 +65,7 @@ class Trainings:
     """A data set's rows and the space of configurations.
 
     Args:
-        name: A key of :data:`DATA`.
+        name: A key of :data:`FILES`.
 
     Raises:
         StudyError: SIEVE_DATA names no folder with the data set.
@@ -76,12 +73,12 @@ class Trainings:
 
     def __init__(self, name: str) -> None:
         folder = Path(os.environ.get("SIEVE_DATA", ""))
-        file, label = DATA[name]
+        file = FILES[name]
         if not (folder / f"{file}.parquet").is_file():
             raise StudyError(
                 f"SIEVE_DATA is '{folder}'; it must name the folder with {file}.parquet"
             )
-        dataset, plan, self._data = open_data(folder, file, label)
+        dataset, plan, self._data = open_data(folder, file, DATA[file])
         self._model, self._spec = load_model("models.mlp"), dataset.spec
         self._rows = few_rows(plan, ROWS, VALIDATION_ROWS, VALIDATION_ROWS // 2)
         self.space: Space = apply_overrides(
@@ -100,16 +97,12 @@ class Trainings:
                 active[dimension.name] = given[dimension.name]
         return self._curve_of(tuple(sorted(active.items())))
 
-    def forget(self) -> None:
-        """Let go of all curves; what is asked for again is trained again."""
-        self._curve_of.cache_clear()
-
     def _begin(self, items: tuple[tuple[str, Any], ...]) -> Curve:
         return Curve(self._losses(dict(items)), self.entropy)
 
     def _losses(self, config: Config) -> Iterator[float]:
         full = ROWS * PASSES
-        points = tuple(full * (number + 1) // RUNGS[-1] for number in range(RUNGS[-1]))
+        points = even_points(full, RUNGS[-1])
         seed = zlib.crc32(name_of(config).encode())
         job = Job(
             "trained", config, self._spec, seed, full, points, "accuracy", early_stopping=False
@@ -123,13 +116,13 @@ def trained_task(name: str) -> Task:
     """Return a task of real trainings; its regret is the share of the labels' entropy left.
 
     Args:
-        name: A key of :data:`DATA`.
+        name: A key of :data:`FILES`.
 
     Raises:
         StudyError: SIEVE_DATA names no folder with the data set, or the task is unknown.
     """
-    if name not in DATA:
-        raise StudyError(f"trained:{name} is no task; there are {', '.join(DATA)}")
+    if name not in FILES:
+        raise StudyError(f"trained:{name} is no task; there are {', '.join(FILES)}")
     trainings = Trainings(name)
     return Task(
         name=f"trained:{name}",
