@@ -17,6 +17,7 @@ GREEDY = Path(__file__).with_name("greedy_model.py")
 
 def test_small_trials_share_a_gpu_and_the_run_is_complete(sieve: Command) -> None:
     options = [*small_study("models.mlp"), "--set", "resources.max_concurrent=4"]
+    options += ["--set", "checks.preflight=true"]
     done = sieve.run("run", *options, "--out", "run")
     assert done.returncode == 0, done.stderr
     journal = (sieve.folder / "run" / "journal.jsonl").read_text()
