@@ -26,6 +26,8 @@ SPLIT_NAMES = {
     "dev": "validation",
     "test": "test",
 }
+SHAPE = b"image_shape"
+"""In a column's metadata: ``channels,height,width`` of the pictures that it was decoded from."""
 MAX_CLASSES = 100
 MAX_FLOAT_CLASSES = 20
 _TEXT_WORDS, _TEXT_DISTINCT = 3.0, 0.5
@@ -223,6 +225,15 @@ def _is_text(values: pa.ChunkedArray) -> bool:
     return bool(words >= _TEXT_WORDS and distinct >= _TEXT_DISTINCT)
 
 
+def _said(field: pa.Field) -> tuple[int, int, int] | None:
+    """Return the shape that decoded pictures carry with them."""
+    said = (field.metadata or {}).get(SHAPE)
+    if said is None:
+        return None
+    channels, height, width = (int(each) for each in said.split(b","))
+    return channels, height, width
+
+
 def _image_shape(
     table: pa.Table, kinds: Mapping[str, Kind], declared: tuple[int, int, int] | None
 ) -> tuple[int, int, int] | None:
@@ -230,7 +241,8 @@ def _image_shape(
     if len(images) > 1:
         raise DataError(f"{len(images)} image columns ({', '.join(images)}); leave all but one out")
     if images:
-        return image_shape_of(table[images[0]], images[0], declared)
+        (name,) = images
+        return image_shape_of(table[name], name, declared or _said(table.schema.field(name)))
     if declared is not None:
         raise DataError(
             f"data.image_shape = {declared}: no column holds images; leave it out, or declare the "

@@ -1,4 +1,4 @@
-"""Reads data into Arrow: scikit-learn's bundled sets, Parquet, CSV."""
+"""Reads data into Arrow: scikit-learn's bundled sets, Parquet, CSV, folders of pictures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow.dataset as pa_dataset
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from search.data.pictures import SUFFIXES, pictures_table, with_pixels
 from search.errors import DataError, did_you_mean
 from search.files import locate
 
@@ -24,7 +25,8 @@ def read_table(uri: str) -> pa.Table:
 
     Args:
         uri: ``sklearn:NAME``, or a path or ``s3://``/``gs://`` URI of a Parquet file, a folder
-            of Parquet files, or a ``.csv`` file.
+            of Parquet files or of pictures (:func:`~search.data.pictures.pictures_table`), or a
+            ``.csv`` file.
 
     Raises:
         DataError: It is missing, empty, damaged, or of no known format.
@@ -64,11 +66,11 @@ def _read_files(uri: str) -> pa.Table:
         raise DataError(f"data file {uri} is empty; give a file with data")
     try:
         if not info.is_file:
-            return _read_folder(filesystem, path, uri)
+            return with_pixels(_read_folder(filesystem, path, uri), uri)
         if path.lower().endswith(".csv"):
             with filesystem.open_input_stream(path) as stream:
                 return pa_csv.read_csv(stream, convert_options=_CSV)
-        return pq.read_table(path, filesystem=filesystem)
+        return with_pixels(pq.read_table(path, filesystem=filesystem), uri)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         kind = "CSV" if path.lower().endswith(".csv") else "Parquet"
         reason = str(error).splitlines()[0]
@@ -87,11 +89,32 @@ def _read_folder(filesystem: fs.FileSystem, path: str, uri: str) -> pa.Table:
     # A file system lists in any order; the rows' order shall not depend on it.
     files = sorted(each.path for each in infos if each.is_file and each.path.endswith(".parquet"))
     if not files:
-        raise DataError(f"folder {uri} holds no .parquet file; give one that does")
+        return _read_pictures(filesystem, path, [each.path for each in infos if each.is_file], uri)
     found = pa_dataset.dataset(
         files,
         filesystem=filesystem,
         format="parquet",
-        partitioning=None,
+        partitioning=pa_dataset.partitioning(flavor="hive"),  # split=test/part-0.parquet
+        partition_base_dir=path,
     )
+    for fragment in found.get_fragments():
+        lacking = set(found.schema.names) ^ {
+            *fragment.physical_schema.names,
+            *pa_dataset.get_partition_keys(fragment.partition_expression),
+        }
+        if lacking:
+            raise DataError(
+                f"folder {uri}: '{sorted(lacking)[0]}' is a column of some of its files and not of "
+                "others; give files with the same columns"
+            )
     return found.to_table()
+
+
+def _read_pictures(filesystem: fs.FileSystem, path: str, files: list[str], uri: str) -> pa.Table:
+    pictures = sorted(each for each in files if each.lower().endswith(SUFFIXES))
+    if not pictures:
+        raise DataError(
+            f"folder {uri} holds no .parquet file and no pictures ({', '.join(SUFFIXES)}); "
+            "give one that does"
+        )
+    return pictures_table(filesystem, path, pictures, uri)

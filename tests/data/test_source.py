@@ -6,6 +6,7 @@ import pytest
 from example_tables import classes_table, mixed_table, parquet, refused
 
 from search.data.source import read_table
+from search.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,20 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("x,x,label\n1,2,a\n3,4,b\n")
     with refused("data.csv has 2 columns named 'x'", "rename"):
         read_table(str(tmp_path / "data.csv"))
+
+
+def test_a_folder_s_partitions_are_columns(tmp_path: Path) -> None:
+    """As Spark writes them."""
+    for part, table in (("train", classes_table([5, 5])), ("test", classes_table([2, 2]))):
+        (folder := tmp_path / "rows" / f"split={part}").mkdir(parents=True)
+        parquet(folder, table, "part-0.parquet")
+    table = read_table(str(tmp_path / "rows"))
+    assert sorted(table["split"].to_pylist()) == ["test"] * 4 + ["train"] * 10
+
+
+def test_files_of_a_folder_with_other_columns_are_refused(tmp_path: Path) -> None:
+    table = classes_table([5, 5])
+    parquet(tmp_path, table, "a.parquet")
+    parquet(tmp_path, table.append_column("more", pa.array(range(10))), "b.parquet")
+    with pytest.raises(DataError, match="'more' is a column of some of its files"):
+        read_table(str(tmp_path))
