@@ -29,9 +29,14 @@ def locate(address: str) -> tuple[fs.FileSystem, str]:
         ValueError: It is no address that pyarrow knows.
     """
     if "://" not in address:
-        return fs.LocalFileSystem(), str(Path(address).expanduser().absolute())
+        return fs.LocalFileSystem(), in_full(address)
     filesystem, path = fs.FileSystem.from_uri(address)
     return filesystem, path
+
+
+def in_full(address: str) -> str:
+    """Return a path from the root on, other machines have other folders; a URI as it is."""
+    return address if "://" in address else str(Path(address).expanduser().absolute())
 
 
 def write_at_once(target: Path, write: Callable[[Path], Any]) -> None:

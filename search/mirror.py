@@ -175,15 +175,23 @@ class Mirror:
             raise self._error
 
     def close(self) -> None:
-        """Send what is left, and let go of the folder here."""
+        """Send what is left, and let go of the folder here; once."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
         try:
-            self.check()
             self.flush()
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        except Unwritable as error:
+            raise Unwritable(
+                f"{error}; without what {self.folder} holds and the storage lacks: the last seconds"
+            ) from error
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of the folder here, whatever it holds."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _piece(log: str, begin: int) -> str:

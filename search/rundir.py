@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,8 +32,9 @@ from search.files import (
     whole_lines,
     write_at_once,
 )
+from search.lease import LEASE, FileLease, StorageLease
 from search.mirror import Mirror
-from search.storage import Storage, is_remote
+from search.storage import Storage, check_scheme, is_remote
 
 STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
 PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"
@@ -61,6 +62,7 @@ class RunDir:
         self._mirror = mirror
         self.place = str(path) if mirror is None else mirror.storage.address
         self._appending: dict[Path, BinaryIO] = {}
+        self._lease: FileLease | StorageLease | None = None
 
     @classmethod
     def create(cls, where: Path | str, study: dict[str, Any], digest: str) -> RunDir:
@@ -74,20 +76,22 @@ class RunDir:
         Raises:
             RunDirError: It can't be written, holds another study's run, or holds other files.
         """
+        check_scheme(where)
         if is_remote(where):
-            Storage(str(where)).check_writable()
-            run = cls._fetched(str(where))
+            storage = _storage_of(str(where))
+            storage.check_writable()
+            _check_free(storage)
+            run = cls._fetched(storage)
         else:
             path = Path(where).absolute()
             make_writable(path)
             run = cls(path)
         if (run.path / STUDY).exists():
-            return run._same_study(digest)
+            with run._gone_on_error():
+                return run._same_study(digest)
         if {each.name for each in run.path.iterdir()} - set(_FINDINGS):
-            raise RunDirError(
-                f"--out {run.place} holds other files and no run; give an empty folder"
-            )
-        run.write_json(STUDY, {"digest": digest, "study": study})
+            raise _other_files(run.place)
+        run.write_json(STUDY, {"digest": digest, "study": study, "folder": os.getcwd()})
         return run
 
     def _same_study(self, digest: str) -> RunDir:
@@ -108,7 +112,13 @@ class RunDir:
         Raises:
             RunDirError: It is missing or is no run directory.
         """
-        run = cls._fetched(str(where)) if is_remote(where) else cls(Path(where).absolute())
+        check_scheme(where)
+        if is_remote(where):
+            storage = _storage_of(str(where))
+            if not _holds_study(storage):
+                raise RunDirError(f"{where} is no run directory (it has no {STUDY})")
+            return cls._fetched(storage)
+        run = cls(Path(where).absolute())
         if not run.path.is_dir():
             raise RunDirError(f"no folder '{run.place}'; give a run's folder")
         if not (run.path / STUDY).is_file():
@@ -116,13 +126,37 @@ class RunDir:
         return run
 
     @classmethod
-    def _fetched(cls, address: str) -> RunDir:
-        mirror = Mirror(Storage(address.rstrip("/")), _is_left_there)
+    def _fetched(cls, storage: Storage) -> RunDir:
+        mirror = Mirror(storage, _is_left_there)
+        run = cls(mirror.folder, mirror)
+        with run._gone_on_error():
+            try:
+                mirror.fetch()
+            except Unwritable as error:
+                raise RunDirError(f"{storage.address} can't be read: {error.__cause__}") from error
+        return run
+
+    @contextlib.contextmanager
+    def _gone_on_error(self) -> Iterator[None]:
+        """Leave no temporary copy of a run that is refused."""
         try:
-            mirror.fetch()
-        except Unwritable as error:
-            raise RunDirError(f"{address} can't be read: {error.__cause__}") from error
-        return cls(mirror.folder, mirror)
+            yield
+        except BaseException:
+            if self._mirror is not None:
+                self._mirror.forget()
+            raise
+
+    def occupy(self) -> None:
+        """Keep other sessions off, until the run directory is closed.
+
+        Raises:
+            RunDirError: Another session is at work here.
+        """
+        with self._gone_on_error():
+            if self._mirror is None:
+                self._lease = FileLease(self.path / STUDY, self.place)
+            else:
+                self._lease = StorageLease(self._mirror.storage)
 
     def trial_folder(self, phase: Phase) -> Path:
         """Return where a phase's trials keep their files, a folder each.
@@ -193,6 +227,11 @@ class RunDir:
         if not values:
             raise RunDirError(f"{self.path / STUDY} isn't a run's; give a run's folder")
         return values
+
+    def begun_in(self) -> Path | None:
+        """Return the folder that the run was begun in; None where it isn't on this machine."""
+        folder = _as_dict(self.read_json(STUDY)).get("folder")
+        return Path(folder) if folder and Path(folder).is_dir() else None
 
     def exists(self, name: str) -> bool:
         """Say whether the file ``name`` is there."""
@@ -356,8 +395,13 @@ class RunDir:
     def close(self) -> None:
         """Close the files that are being appended to; send what a storage hasn't got yet."""
         self._close_logs()
-        if self._mirror is not None:
-            self._mirror.close()
+        try:
+            if self._mirror is not None:
+                self._mirror.close()
+        finally:
+            if self._lease is not None:
+                self._lease.close()
+                self._lease = None
 
     def _close_logs(self) -> None:
         for file in self._appending.values():
@@ -373,7 +417,30 @@ class RunDir:
 
 def _is_left_there(name: str) -> bool:
     """Say whether a file of a storage is for the trials' processes, or for Ray alone."""
-    return name.startswith("ray/") or name.endswith("/state.pt")
+    return name == LEASE or name.startswith("ray/") or name.endswith("/state.pt")
+
+
+def _storage_of(address: str) -> Storage:
+    return Storage(address.rstrip("/"))
+
+
+def _holds_study(storage: Storage) -> bool:
+    try:
+        return storage.read(STUDY) is not None
+    except Unwritable as error:
+        raise RunDirError(f"{storage.address} can't be read: {error.__cause__}") from error
+
+
+def _check_free(storage: Storage) -> None:
+    """Refuse a folder of a storage that holds something else, before any of it is fetched."""
+    if _holds_study(storage):
+        return
+    if {name.partition("/")[0] for name in storage.files()} - {*_FINDINGS, LEASE}:
+        raise _other_files(storage.address)
+
+
+def _other_files(place: str) -> RunDirError:
+    return RunDirError(f"--out {place} holds other files and no run; give an empty folder")
 
 
 def _as_dict(values: Any) -> dict[str, Any]:

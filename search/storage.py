@@ -35,6 +35,19 @@ def is_remote(where: object) -> bool:
     return urlsplit(str(where)).scheme in SCHEMES
 
 
+def check_scheme(where: object) -> None:
+    """Refuse an address of a storage that a run can't be kept in.
+
+    Raises:
+        RunDirError: It begins with another scheme than those known; it would make a folder of this
+            name.
+    """
+    scheme, separator, _ = str(where).partition("://")
+    if separator and scheme not in SCHEMES:
+        known = " or ".join(f"{each}://" for each in SCHEMES)
+        raise RunDirError(f"'{where}': a run is kept in a folder, or in {known}bucket/folder")
+
+
 @dataclass(frozen=True)
 class Storage:
     """A folder in an object storage; it can be sent to other processes.

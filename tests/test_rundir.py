@@ -324,3 +324,38 @@ def test_elapsed_is_the_latest_of_events_and_journal(run: RunDir, log: Path) -> 
 def test_a_new_run_has_no_time_behind_it(run: RunDir) -> None:
     assert run.elapsed() == 0.0
     assert run.read_journal() == []
+
+
+def test_only_one_session_at_a_time_works_on_a_run(run: RunDir) -> None:
+    run.occupy()
+    with (
+        RunDir.create(run.path, STUDY, "abc") as other,
+        pytest.raises(RunDirError, match="a run is at work in") as refused,
+    ):
+        other.occupy()
+    assert refused.value.exit_code == EXIT_USAGE
+    assert "\n" not in str(refused.value)
+    run.close()
+    with RunDir.open(run.path) as other:
+        other.occupy()
+
+
+@pytest.mark.parametrize("place", ["s3a://bucket/run", "gcs://bucket/run", "file:///tmp/run"])
+def test_an_unknown_storage_makes_no_folder_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for enter in (lambda: RunDir.create(place, STUDY, "abc"), lambda: RunDir.open(place)):
+        with pytest.raises(RunDirError, match="a run is kept in a folder, or in s3://"):
+            enter()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_knows_where_it_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (begun := tmp_path / "begun").mkdir()
+    monkeypatch.chdir(begun)
+    with RunDir.create(tmp_path / "run", STUDY, "abc") as run:
+        monkeypatch.chdir(tmp_path)
+        assert run.begun_in() == begun
+        begun.rmdir()
+        assert run.begun_in() is None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from objects import KEY, S3, SECRET, s3_server
 
-from search import mirror, storage
+from search import lease, mirror, storage
 from search.errors import RunDirError, Unwritable
 from search.events import Evaluation, Trial
 from search.execution.shelf import STATE, Shelf
@@ -272,3 +272,66 @@ def test_no_secret_stands_in_what_is_written(folder: Storage) -> None:
         assert held is not None
         assert SECRET.encode() not in held
         assert KEY.encode() not in held
+
+
+def test_a_session_s_lease_keeps_others_off_until_it_falls_silent(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 0.05)
+    monkeypatch.setattr(lease, "SILENCE_S", 0.5)
+    with RunDir.create(folder.address, STUDY, "abc") as run:
+        run.occupy()
+        with RunDir.open(folder.address) as other:
+            with pytest.raises(RunDirError, match="a run is at work in s3://"):
+                other.occupy()
+            assert not other.path.exists(), "a copy that is of no use is left behind"
+    assert folder.read(lease.LEASE) is None
+    folder.put_bytes(b"of a session that was lost", lease.LEASE)
+    with RunDir.open(folder.address) as other:
+        other.occupy()
+        assert not other.exists(lease.LEASE)
+
+
+def test_another_folder_is_refused_without_fetching_it(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.put_bytes(b"x" * 1000, "data/part-0.parquet")
+    monkeypatch.setattr(Mirror, "fetch", lambda *_: pytest.fail("it was fetched"))
+    with pytest.raises(RunDirError, match="holds other files and no run"):
+        RunDir.create(folder.address, STUDY, "abc")
+    with pytest.raises(RunDirError, match=r"is no run directory \(it has no study.json\)"):
+        RunDir.open(folder.address)
+
+
+def test_a_storage_that_answers_again_at_the_end_gets_what_it_lacked(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Mirror(folder, lambda name: False)
+    monkeypatch.setattr(mirror, "INTERVAL_S", 1e6)
+    (log := made.folder / "log.jsonl").write_bytes(b"")
+    made.follow("log.jsonl")
+    log.write_bytes(b"line 1\n")
+    made._error = Unwritable("it didn't answer for long")
+    made.close()
+    assert not made.folder.exists()
+    (again := Mirror(folder, lambda name: False)).fetch()
+    assert (again.folder / "log.jsonl").read_bytes() == b"line 1\n"
+    again.close()
+
+
+def test_what_a_storage_never_got_stays_here_and_is_named(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Mirror(folder, lambda name: False)
+    monkeypatch.setattr(mirror, "INTERVAL_S", 1e6)
+    (log := made.folder / "log.jsonl").write_bytes(b"")
+    made.follow("log.jsonl")
+    log.write_bytes(b"line 1\n")
+
+    def refuse(self, data: bytes, name: str) -> None:
+        raise Unwritable("it doesn't answer")
+
+    monkeypatch.setattr(Storage, "put_bytes", refuse)
+    with pytest.raises(Unwritable, match=str(made.folder)):
+        made.close()
+    assert log.read_bytes() == b"line 1\n"

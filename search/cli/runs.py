@@ -57,6 +57,7 @@ def run(
 
     folder = out or f"runs/{time.strftime('%Y%m%d-%H%M%S')}"
     run_dir = RunDir.create(folder, resolved.to_json(), resolved.digest)
+    run_dir.occupy()
     try:
         _carry_out(resolved, run_dir, address, as_json)
     except SieveError as error:
@@ -75,8 +76,11 @@ def resume(
     """Go on with a run that was interrupted or killed."""
     from search.rundir import RunDir
 
-    opened = RunDir.open(run_dir)
-    _carry_out(resolve_study(opened.study()), opened, address, as_json, repair=repair)
+    with RunDir.open(run_dir) as opened:
+        opened.occupy()
+        if (begun_in := opened.begun_in()) is not None:
+            os.chdir(begun_in)  # from where paths in the study are meant
+        _carry_out(resolve_study(opened.study()), opened, address, as_json, repair=repair)
 
 
 def plan(
