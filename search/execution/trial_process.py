@@ -8,6 +8,7 @@ resumed run) finds it there, whatever Ray has kept.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 import traceback
@@ -37,10 +38,10 @@ from search.training.sessions import (
 from search.training.smoke import smoke
 from search.training.threads import use_threads
 
-SMOKED = "smoked"
-"""The key in a state file: what the smoke rung has cost."""
+SMOKED, TRIAL = "smoked", "trial"
+"""Keys in a state file: what the smoke rung has cost, and whose state it is."""
 _REPORT_SECONDS = 0.5
-"""A report costs some 20 ms: evaluations that come faster than this share one, up to a rung."""
+"""Evaluations that come faster share a report, up to a rung: the driver takes one at a time."""
 _resident: tuple[str, Resident] | None = None
 _watchdogs: dict[str, Watchdog] = {}
 """Phase to who looks after its trials in this process."""
@@ -183,13 +184,13 @@ class TrialProcess:
 
     def _load_state(self) -> dict[str, Any] | None:
         storage, path = self._context.storage, self._folder / STATE
-        if storage is not None and not storage.get(f"{self._trial.trial_id}/{STATE}", path):
+        if storage is not None:
+            path = self._folder / f"{os.getpid()}.{STATE}"  # several processes may share a training
+            storage.get(f"{self._trial.trial_id}/{STATE}", path)
+        state, self._note = read_state(path, self._trial)
+        if storage is not None:
             path.unlink(missing_ok=True)
-        try:
-            return load_state(path)
-        except DamagedState as damage:
-            self._note = f"{damage}: what the trial had trained is lost, it begins again"
-            return None
+        return state
 
     def _resident_data(self) -> tuple[Dataset, Resident]:
         global _resident
@@ -205,7 +206,8 @@ class TrialProcess:
         spent = _spent(self._session)
         if now or spent - self._saved_at >= self._context.checkpoint_interval_s:
             path = self._folder / STATE
-            save_state(path, {**self._session.state(), SMOKED: self._smoked})
+            kept = {SMOKED: self._smoked, TRIAL: asdict(self._trial)}
+            save_state(path, {**self._session.state(), **kept})
             self._state_bytes = path.stat().st_size
             self._send(path)
             self._saved_at = spent
@@ -233,15 +235,17 @@ class TrialProcess:
             self._session.save_model(self._folder)
         if is_best or (self._trial.is_default and (completed or waits)):
             save_predictions(self._folder, self._session.predictions())
-            for path in self._folder.iterdir():
+            for path in [*self._folder.iterdir()]:
                 if path.name not in (STATE, HUNG):
                     self._send(path)
         if ending is not None and self._context.storage is not None:
-            shutil.rmtree(self._folder)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _send(self, path: Path) -> None:
+        """Send a file where the run is in a storage; nothing is left here then."""
         if self._context.storage is not None:
             self._context.storage.put(path, f"{self._trial.trial_id}/{path.name}")
+            path.unlink()
 
     def _failure(self, error: Exception) -> Ending:
         return Ending(
@@ -277,6 +281,22 @@ class TrialProcess:
     def close(self) -> None:
         """Let go of the session and its memory."""
         self._session = self._stream = None
+
+
+def read_state(path: Path, trial: Trial) -> tuple[dict[str, Any] | None, str]:
+    """Return the state that a trial has left; None where there is none, and why it can't be used.
+
+    Args:
+        path: Where it would be.
+        trial: The trial: after a repair of the events another one may have had its name.
+    """
+    try:
+        state = load_state(path)
+    except DamagedState as damage:
+        return None, f"{damage}: what the trial had trained is lost, it begins again"
+    if state is not None and state.get(TRIAL) != asdict(trial):
+        return None, f"{path.name} is of another trial of this name: this one begins anew"
+    return state, ""
 
 
 def _spent(session: Session) -> float:
