@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FULL_EPOCHS = 1_000
 """Rounds of a full training where time allows, as in Grinsztajn et al. (2022)."""
+USES_GPU = False
 
 
 def space(spec: Spec) -> Space:
@@ -242,6 +243,6 @@ def _xgboost() -> Any:
         import xgboost
     except ModuleNotFoundError as error:
         raise ValueError(
-            "models.xgb needs xgboost, which isn't installed; pip install 'sieve-search[trees]'"
+            "models.xgb needs xgboost, which isn't installed; scripts/install .venv trees"
         ) from error
     return xgboost

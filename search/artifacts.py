@@ -140,6 +140,16 @@ def write_trust(run: RunDir, plan: Plan, phase: Literal["coarse", "fine"]) -> li
     return measured[phase]
 
 
+_NOT_PROVEN: dict[str, Any] = {
+    "reason": None,
+    "winner": None,
+    "baseline": None,
+    "comparison": None,
+    "finalists": [],
+    "ensemble": None,
+}
+
+
 def write_result(
     run: RunDir,
     plan: Plan,
@@ -177,6 +187,7 @@ def write_result(
     }
     result = {
         "status": status,
+        **_NOT_PROVEN,
         "metric": metric,
         "mode": mode,
         "cost": {"total": total_cost(costs.values(), wall_seconds=wall_seconds), **costs},

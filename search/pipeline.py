@@ -47,7 +47,7 @@ class Run:
     Args:
         study: What to do.
         run_dir: Where everything is written.
-        display: Who is told; made when the metric is known.
+        display: Who is told.
         address: Of a Ray cluster; None: a local one.
         repair: Accept a damaged event log, keeping what stands before the damage.
         search_path: Folders from which workers import the model module.
@@ -114,8 +114,7 @@ class Run:
             material = self.look_at_data(audited=False)
             start = Start(self._run, material, self._address)
             stack.enter_context(start.ray)
-            speed = start.measure_speed()
-            plan = start.divide(speed)
+            speed, plan = start.look_ahead()
         # Guessed curves get no verdict.
         method = Method.of(study, material.space, material.defaults, replace(plan, chance=None))
         world = GuessedWorld(speed)

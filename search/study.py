@@ -126,7 +126,8 @@ class CoarseSection(_Section):
     """The wide and short phase.
 
     Attributes:
-        num_trials: Trials to start; None: as many as fit the share of the time.
+        num_trials: Trials to start; None: as many as fit the share of the time, without a time
+            budget 54.
         share: Of the search's time: of what the proof leaves of the time budget.
         searcher: Who proposes: ``sobol``, random points that spread evenly, or ``grid``, every
             combination of a few values, for at most three searched dimensions.
@@ -161,7 +162,8 @@ class FineSection(_Section):
     """The narrow and long phase.
 
     Attributes:
-        num_trials: Trials to start; None: as many as fit before the time that confirm needs.
+        num_trials: Trials to start; None: as many as fit before the time that confirm needs,
+            without a time budget 18.
         searcher: Who proposes: ``gp``, a Gaussian process over configuration and fidelity,
             ``tpe``, HyperOpt's, or ``grid``, every combination of a few values of what was
             narrowed to.
@@ -296,6 +298,11 @@ def _check_together(study: Study) -> None:
                 "varies all its dimensions together; take another searcher, or order together"
             )
     gpus, workers = study.resources.gpus_per_trial, study.confirm.workers_per_run
+    if gpus is not None and gpus > 1 and gpus != int(gpus):
+        raise StudyError(
+            f"study key 'resources.gpus_per_trial' = {gpus:g}: only one GPU is shared; give "
+            f"{int(gpus)} or {int(gpus) + 1}, or a fraction below 1"
+        )
     if gpus is not None and 0 < gpus < 1 < workers:
         raise StudyError(
             f"study keys 'resources.gpus_per_trial' = {gpus:g} and 'confirm.workers_per_run' = "

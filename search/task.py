@@ -13,6 +13,7 @@ and may offer
 
 * ``FULL_EPOCHS``, a number: how many passes over the training rows a full training has where time
   allows; 50 without,
+* ``USES_GPU = False``: its trials get none, unless the study gives them some,
 * beside ``train``, to predict new rows, ``save_predictor(state) -> bytes`` and
   ``load_predictor(saved, config, spec) -> predict``. ``state`` is one that ``train`` has yielded;
   ``predict`` then says of :data:`Inputs` what the ``predict`` that ``train`` gave to
@@ -46,6 +47,7 @@ Inputs = dict[str, NDArray[Any]]
 """Kind (``image``, ``numeric``, ``categorical``) to an array (rows, …)."""
 Predict = Callable[[Inputs], NDArray[Any]]
 """Inputs to (rows, outputs): logits or log-probabilities, or the standardised prediction."""
+_BUNDLED = Path(__file__).parents[1] / "models"
 _PAIR = ("save_predictor", "load_predictor")
 
 
@@ -154,6 +156,11 @@ class ModelModule:
         return getattr(self.module, "FULL_EPOCHS", None)
 
     @property
+    def uses_gpu(self) -> bool:
+        """Whether its trials get a GPU where there are some and the study leaves it open."""
+        return bool(getattr(self.module, "USES_GPU", True))
+
+    @property
     def train(self) -> Callable[..., Iterator[tuple[dict[str, float], Any]]] | None:
         """The module's own training generator, if it has one."""
         return getattr(self.module, "train", None)
@@ -226,6 +233,10 @@ def load_model(path: str) -> ModelModule:
 
 
 def _load_import(path: str) -> ModuleType:
+    package, _, name = path.partition(".")
+    bundled = _BUNDLED / f"{name}.py"
+    if package == _BUNDLED.name and bundled.is_file() and _is_hidden(package):
+        return _load_file(bundled)
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:
@@ -238,6 +249,13 @@ def _load_import(path: str) -> ModuleType:
         raise ModelError(
             f"model {path} can't be imported: {type(error).__name__}: {error}"
         ) from error
+
+
+def _is_hidden(package: str) -> bool:
+    """Say whether another package of this name, of the user's folder say, is found first."""
+    found = importlib.util.find_spec(package)
+    places = (found.submodule_search_locations or ()) if found is not None else ()
+    return _BUNDLED not in [Path(place) for place in places]
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -234,3 +234,9 @@ def test_processes_that_train_together_need_whole_gpus() -> None:
     assert resolve_study({"confirm": section, "resources": {"gpus_per_trial": 0}})
     with pytest.raises(StudyError, match=r"train together need a GPU each; give 1 or more GPUs"):
         resolve_study({"confirm": section, "resources": {"gpus_per_trial": 0.5}})
+
+
+def test_only_one_gpu_is_shared() -> None:
+    assert resolve_study({"resources": {"gpus_per_trial": 2}})
+    with pytest.raises(StudyError, match=r"gpus_per_trial' = 1.5: only one GPU is shared; give 1"):
+        resolve_study({"resources": {"gpus_per_trial": 1.5}})

@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -6,6 +8,8 @@ import pytest
 
 from search.errors import ModelError, SpaceError
 from search.task import Spec, load_model
+
+ROOT = Path(__file__).parents[1]
 
 SPEC = Spec("classification", num_outputs=3, num_rows=100, num_numeric=4, classes=("a", "b", "c"))
 
@@ -192,3 +196,19 @@ def test_a_spec_names_its_inputs_in_order() -> None:
     spec = Spec("regression", 1, 5, num_numeric=2, categories=(3,), image=(1, 4, 4))
     assert spec.inputs == ("image", "numeric", "categorical")
     assert SPEC.inputs == ("numeric",)
+
+
+def test_a_folder_of_one_s_own_called_models_doesn_t_hide_the_bundled_ones(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").touch()
+    (tmp_path / "models" / "mine.py").write_text(GOOD)
+    said = (
+        "from search.task import load_model\n"
+        "print(load_model('models.mlp').full_epochs, load_model('models.mine').path)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    done = subprocess.run(
+        [sys.executable, "-c", said], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "models.mine"

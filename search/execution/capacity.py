@@ -51,7 +51,10 @@ class Kind:
         """Return how many trials these machines have room for."""
         each = int(self.resources.get("CPU", 0) // num_cpus)
         if num_gpus > 0:
-            each = min(each, int(self.resources.get("GPU", 0) / num_gpus + 1e-9))
+            gpus = int(self.resources.get("GPU", 0))
+            # No share stretches over two GPUs.
+            fit = gpus * int(1.0 / num_gpus + 1e-9) if num_gpus < 1 else int(gpus / num_gpus)
+            each = min(each, fit)
         return self.number * each if each else 0
 
 
@@ -80,14 +83,21 @@ class Capacity:
     Args:
         section: What a trial gets.
         startable: Machines that the cluster may start; None: it is this machine alone.
+        uses_gpu: Whether a trial gets a GPU where there are some and the study leaves it open.
     """
 
-    def __init__(self, section: ResourcesSection, startable: Sequence[Kind] | None) -> None:
+    def __init__(
+        self,
+        section: ResourcesSection,
+        startable: Sequence[Kind] | None,
+        *,
+        uses_gpu: bool = True,
+    ) -> None:
         self._section, self._startable = section, startable
         given = section.gpus_per_trial
         machines = _machines()
         kinds = [*machines, *(startable or ())]
-        has_gpu = any(kind.resources.get("GPU", 0) >= 1 for kind in kinds)
+        has_gpu = uses_gpu and any(kind.resources.get("GPU", 0) >= 1 for kind in kinds)
         self.num_cpus = section.cpus_per_trial
         self._limit = section.max_concurrent or math.inf
         self._settle(given if given is not None else 1.0 if has_gpu else 0.0, machines)

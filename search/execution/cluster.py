@@ -77,7 +77,7 @@ def _start(address: str | None, data_bytes: int) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
     if address is None:
         store = _STORE_BYTES + 2 * data_bytes
-        ray.init(address="local", num_cpus=os.cpu_count(), object_store_memory=store, **quiet)
+        ray.init(address="local", num_cpus=_allowed(), object_store_memory=store, **quiet)
         return
     _check_answers(address)
     try:
@@ -91,6 +91,13 @@ def _start(address: str | None, data_bytes: int) -> None:
         if why is None:
             raise
         raise StudyError(why) from error
+
+
+def _allowed() -> int | None:
+    """Return how many cores this process may use; None: Ray sees how many there are."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    allowed = len(affinity(0)) if affinity is not None else os.cpu_count()
+    return allowed if allowed != os.cpu_count() else None
 
 
 def _why_refused(address: str, error: BaseException) -> str | None:
@@ -116,8 +123,12 @@ def _why_refused(address: str, error: BaseException) -> str | None:
 def _check_answers(address: str) -> None:
     """Refuse an address where nobody listens; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "://" in address:
+    if address == "auto" or "://" in address:
         return
+    if not host or not port.isdigit():
+        raise StudyError(
+            f"--address {address} has no port; give auto, or host:port (6379 is usual)"
+        )
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:

@@ -31,7 +31,8 @@ class RaySession:
         address: Of a cluster; None: a local Ray for this run alone.
         on_connected: Called when the connection is made; Ray takes over signals then.
         tell: Who is told of a wait for machines.
-        go_on: Called while it lasts; it raises to break it off.
+        go_on: Called while it lasts, or while the model is looked at; it raises to break it off.
+        uses_gpu: Whether the model has a use for one.
 
     Attributes:
         book: Of the slots, for all phases.
@@ -45,8 +46,11 @@ class RaySession:
         on_connected: Callable[[], None],
         tell: Callable[[str], None],
         go_on: Callable[[], None],
+        *,
+        uses_gpu: bool = True,
     ) -> None:
         self._study = study
+        self._uses_gpu = uses_gpu
         self._data = data
         self._address = address
         self._on_connected = on_connected
@@ -72,7 +76,7 @@ class RaySession:
         self._stack.enter_context(connected(self._address, data_bytes=self._data.inputs.nbytes))
         self._on_connected()
         more = None if self._address is None else startable()
-        capacity = Capacity(self._study.resources, more)
+        capacity = Capacity(self._study.resources, more, uses_gpu=self._uses_gpu)
         self._stack.callback(capacity.close)
         return capacity
 
@@ -118,13 +122,15 @@ class RaySession:
         """Measure training speed with every slot busy."""
         from search.execution.measure import measure_cluster_speed
 
-        return measure_cluster_speed(self._dataset, context, self.resources)
+        return measure_cluster_speed(self._dataset, context, self.resources, self._go_on)
 
     def preflight(self, context: PhaseContext, space: Space, seconds: float) -> list[Finding]:
         """Look at the model where a trial would train."""
         from search.execution.measure import preflight_on_cluster
 
-        return preflight_on_cluster(self._dataset, context, space, self.resources, seconds)
+        return preflight_on_cluster(
+            self._dataset, context, space, self.resources, seconds, self._go_on
+        )
 
     def experiment(self, contexts: Mapping[str, PhaseContext], log: str) -> Experiment:
         """Return an experiment, which ends with this session.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from search.artifacts import read_preflight, write_space
 from search.execution.capacity import check_workers
 from search.execution.context import PhaseContext
@@ -43,6 +45,7 @@ class Start:
             run.stop.arm,
             tell=lambda words: run.say("cluster", "machines", words),
             go_on=run.stop.check,
+            uses_gpu=material.model.uses_gpu and (address is not None or torch.cuda.is_available()),
         )
 
     def check_cluster(self) -> None:
@@ -81,6 +84,13 @@ class Start:
         run.dir.write_json(PREFLIGHT, {"speed": measured, "findings": findings})
         run.heed("preflight", found, PREFLIGHT)
 
+    def look_ahead(self) -> tuple[Speed, Plan]:
+        """Return the training's speed, and the plan that a run would make of it."""
+        if self.ray.resources.num_gpus:
+            self._share_gpus(self.preflight())
+        speed = self.measure_speed()
+        return speed, self.divide(speed if self._run.study.time_budget is not None else None)
+
     def _share_gpus(self, findings: list[Finding]) -> None:
         if self._run.study.confirm.workers_per_run > 1:
             return  # processes that train together need a GPU each
@@ -104,9 +114,9 @@ class Start:
     def make_plan(self) -> Plan:
         """Divide the budget between the phases."""
         run, rows = self._run, self._material.rows
+        check_workers(run.study.confirm.workers_per_run, self.ray.resources.slots)
         if run.dir.exists(PLAN):
             return Plan.from_json(run.dir.read_json(PLAN))
-        check_workers(run.study.confirm.workers_per_run, self.ray.resources.slots)
         measured = run.dir.read_json(PREFLIGHT)["speed"]
         plan = self.divide(None if measured is None else Speed(**measured))
         run.dir.write_json(SUBSAMPLE, rows.describe(plan.coarse_rows, plan.fine_rows))

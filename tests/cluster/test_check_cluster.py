@@ -57,3 +57,9 @@ def test_nobody_there_is_said_at_once() -> None:
         done = check("--address", f"127.0.0.1:{port}")
     assert done.returncode == 2
     assert f"nobody answers at --address 127.0.0.1:{port}" in done.stderr
+
+
+def test_an_address_without_a_port_is_refused() -> None:
+    done = check("--address", "head.example")
+    assert done.returncode == 2
+    assert "--address head.example has no port; give auto, or host:port" in done.stderr

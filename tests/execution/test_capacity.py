@@ -147,3 +147,16 @@ def test_fixed_machines_are_not_waited_for_nor_asked_for(monkeypatch: pytest.Mon
     made = Capacity(ResourcesSection(max_concurrent=8), None)
     assert made.wait(lambda _: None, lambda: None) == 4
     assert set(machines.asked) == {0}
+
+
+@pytest.mark.parametrize(("share", "slots"), [(0.6, 2), (0.5, 4), (0.34, 4), (0.25, 8), (2, 1)])
+def test_no_share_stretches_over_two_gpus(share: float, slots: int) -> None:
+    assert count_slots([Kind({"CPU": 32, "GPU": 2})], 1, share) == slots
+
+
+def test_a_model_without_a_use_for_a_gpu_leaves_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    Machines(monkeypatch, [Kind({"CPU": 8, "GPU": 1})])
+    made = Capacity(ResourcesSection(), None, uses_gpu=False)
+    assert (made.now(), made.num_gpus) == (8, 0.0)
+    given = Capacity(ResourcesSection(gpus_per_trial=1), None, uses_gpu=False)
+    assert (given.now(), given.num_gpus) == (1, 1.0)

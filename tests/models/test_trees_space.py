@@ -84,5 +84,5 @@ def test_without_xgboost_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPat
         XGB.space(specs(TABLES)["mixed-two"])
     assert str(caught.value) == (
         "model models.xgb: models.xgb needs xgboost, which isn't installed; "
-        "pip install 'sieve-search[trees]'"
+        "scripts/install .venv trees"
     )

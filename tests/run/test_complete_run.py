@@ -82,6 +82,19 @@ def test_the_result_holds_what_programs_rely_on(result: dict) -> None:
         assert cost["full_run_equivalents"] > 0
 
 
+def test_the_result_s_keys_are_documented(result: dict) -> None:
+    text = Path(__file__).parents[2].joinpath("docs", "results.md").read_text()
+    section = text.split("## result.json")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| (`.*?`) \| (.*) \|$", section, re.M))
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(result)
+    for key in ("winner", "baseline", "comparison", "ensemble"):
+        told = re.findall(r"`(\w+)`", rows[f"`{key}`"] + rows["`winner`"])
+        assert set(result[key]) <= {*told, "failed"}, key
+    told = re.findall(r"`(\w+)`", rows["`cost`"])
+    assert set(result["cost"]["fine"]) <= set(told)
+
+
 def test_the_cost_says_how_much_of_the_slots_time_was_training(result: dict) -> None:
     coarse = result["cost"]["coarse"]
     assert 0 < coarse["training_share"] <= 1
@@ -336,6 +349,15 @@ def test_a_plan_says_what_a_run_would_cost_and_leaves_nothing(tmp_path: Path) ->
     assert [phase["phase"] for phase in ahead["phases"]] == ["coarse", "fine", "confirm"]
     assert 60 < ahead["wall_seconds"] < 140
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_budget_a_plan_counts_the_trials_that_a_run_would_have(tmp_path: Path) -> None:
+    settings = ["--set", "coarse.num_trials=5", "--set", "fine.num_trials=4"]
+    settings += ["--set", "budget.full_epochs=4", "--json"]
+    ended = Command(tmp_path).run("plan", "--data", "sklearn:wine", *settings)
+    assert ended.returncode == 0, ended.stderr
+    ahead = json.loads(ended.stdout)
+    assert [phase["num_trials"] for phase in ahead["phases"]][:2] == [5, 4]
 
 
 def test_the_report_opens_offline(done: tuple[Path, list[dict]]) -> None:
