@@ -71,7 +71,7 @@ def planted(folder: Path, seeds: int) -> Figures:
         f"Each kind by itself, {seeds} draws: in how many its check speaks and names the column, "
         "and which share of the planted rows is among those that it names. A tenth of the adults' "
         "own duplicates stand in both parts; of the flipped labels only the most suspect count "
-        "(below).",
+        "(above).",
     )
     for name, label in TABLES.items():
         original = read_table(str(folder / f"{name}.parquet"))

@@ -56,6 +56,8 @@ def _usage_or_raise(error: Exception) -> None:
     message, code = getattr(error, "format_message", None), getattr(error, "exit_code", 1)
     if message is None:
         raise error
+    if type(error).__name__ == "NoArgsIsHelpError":  # which has shown the help already
+        sys.exit(code)
     _fail(message(), code)
 
 

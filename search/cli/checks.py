@@ -49,8 +49,13 @@ def audit(
     resolved = study_of(study, given(data, label, accept=accept), settings or [])
     from search.data import audit as audits
     from search.data.dataset import DataOptions
+    from search.data.output import check_new_file
     from search.data.source import read_table
+    from search.insight.findings import check_names
 
+    check_names(resolved.checks.accept)
+    if write_clean is not None:
+        check_new_file(write_clean, "--write-clean")
     options = DataOptions.of(resolved.data, resolved.seed)
     table = read_table(options.uri)
     findings = audits.audit_table(table, options)
@@ -87,7 +92,8 @@ def preflight(
 def check_model(
     path: Annotated[str, typer.Argument(help="Import path or .py file.")],
     data: Annotated[str, typer.Option(help="Data that the model is for.")] = "sklearn:digits",
-    label: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    label: Label = None,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Test that a model module keeps its contract: shapes, determinism, resume, predictions."""
@@ -98,8 +104,10 @@ def check_model(
     from search.task import load_model
     from search.training.check import check_model_on
 
-    module = load_model(path)
-    checks = check_model_on(module, load_dataset(DataOptions(uri=data, label=label)))
+    resolved = study_of(None, given(data, label, path), settings or [])
+    module = load_model(resolved.model)
+    dataset = load_dataset(DataOptions.of(resolved.data, resolved.seed))
+    checks = check_model_on(module, dataset)
     lines = [f"{check.status}  {check.check}: {check.message}" for check in checks]
     show([asdict(check) for check in checks], as_json, lambda: typer.echo("\n".join(lines)))
     if any(check.status == "FAIL" for check in checks):
@@ -116,10 +124,12 @@ def check_cluster(
     """Look whether a Ray cluster's nodes can carry a run: versions, code, storage, doors, disks."""
     from search.execution.cluster import connected
     from search.execution.nodes import ask_nodes
+    from search.files import in_full
     from search.insight.nodes import check_nodes
 
     with connected(address, data_bytes=0):
-        findings = check_nodes(ask_nodes(storage), with_storage=storage is not None)
+        where = None if storage is None else in_full(storage)
+        findings = check_nodes(ask_nodes(where), with_storage=storage is not None)
     _show(findings, (), as_json)
 
 

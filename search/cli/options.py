@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from search.files import finite
 from search.study import (
     QUICK_START,
     Study,
@@ -18,6 +19,7 @@ from search.study import (
     resolve_study,
 )
 
+_ACCEPT = "checks.accept"
 RunFolder = Annotated[str, typer.Argument(help="The run's folder, or s3://bucket/folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Lines of JSON on stdout, for programs.")]
 StudyFile = Annotated[
@@ -55,7 +57,7 @@ def given(
         "model": model,
         "time_budget": time_budget,
         "seed": seed,
-        "checks.accept": accept,
+        _ACCEPT: accept,
     }
 
 
@@ -64,25 +66,29 @@ def study_of(path: Path | None, given: dict[str, Any], settings: list[str]) -> S
 
     Args:
         path: Of the study file; None: there is none.
-        given: Study keys to values.
+        given: Study keys to values; what is accepted is added to what the file accepts.
         settings: ``KEY=VALUE``, laid over all others.
 
     Raises:
         StudyError: A key or a value is wrong.
     """
-    quick = path is None and given["data.uri"] is None
+    set_to = [parse_setting(setting) for setting in settings]
+    has_data = given["data.uri"] is not None or any(key == "data.uri" for key, _ in set_to)
+    quick = path is None and not has_data
     values = QUICK_START if quick else {} if path is None else load_study_file(path)
     for key, value in given.items():
+        if key == _ACCEPT and value is not None:
+            value = [*((values.get("checks") or {}).get("accept") or ()), *value]
         if value is not None:
             values = overlay(values, key, value)
-    for setting in settings:
-        values = overlay(values, *parse_setting(setting))
+    for setting in set_to:
+        values = overlay(values, *setting)
     return resolve_study(values)
 
 
 def show(values: Any, as_json: bool, in_words: Callable[[], None]) -> None:
     """Show a command's answer: as a line of JSON for programs, or in words."""
     if as_json:
-        typer.echo(json.dumps(values))
+        typer.echo(json.dumps(finite(values), allow_nan=False))
     else:
         in_words()

@@ -218,6 +218,12 @@ def given_parts(table: pa.Table, column: str) -> NDArray[np.str_]:
     Raises:
         DataError: A value is none of these, or no row is for training.
     """
+    missing = table[column].null_count
+    if missing:
+        raise DataError(
+            f"split column '{column}' is missing in {missing} rows; give each row its part, or "
+            "leave the column out (data.ignore)"
+        )
     values = [str(value) for value in decoded(table[column]).to_pylist()]
     unknown = sorted(value for value in set(values) if value.lower() not in SPLIT_NAMES)
     if unknown:

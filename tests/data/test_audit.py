@@ -8,8 +8,9 @@ import pytest
 
 from benchmarks.guide.plant import KINDS, blank_images, copied_images, with_split
 from search.data import DataOptions
-from search.data.audit import CHECKS, Finding, audit, audit_table, failures
+from search.data.audit import CHECKS, Finding, audit_table, failures
 from search.data.audit.clean import cleaned, write_clean
+from search.data.source import read_table
 from search.errors import DataError
 
 
@@ -269,8 +270,23 @@ def test_the_seed_decides_and_the_file_is_only_read(tmp_path: Path) -> None:
     before = path.read_bytes()
     options = DataOptions(str(path), label="kind")
     first, second = (
-        [each.to_json() for each in audit(options)],
-        [each.to_json() for each in audit(options)],
+        [each.to_json() for each in audit_table(read_table(options.uri), options)],
+        [each.to_json() for each in audit_table(read_table(options.uri), options)],
     )
     assert first == second
     assert path.read_bytes() == before
+
+
+def test_a_cleaned_copy_keeps_one_row_of_each_case_wherever_its_copies_stand() -> None:
+    """Test rows first: the later copy is a training row, and the only one that may stay."""
+    table = shop()
+    test = table.take(pa.array(range(200)))
+    both = pa.concat_tables([test, table]).append_column(
+        "split", pa.array(["test"] * 200 + ["train"] * 3_000)
+    )
+    findings = audited(both)
+    (copies,) = about(findings, "duplicates")
+    assert set(copies.rows.tolist()) == set(range(200))
+    mended, _ = cleaned(both, findings)
+    assert mended.num_rows == 3_000
+    assert set(mended["split"].to_pylist()) == {"train"}

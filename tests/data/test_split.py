@@ -231,7 +231,7 @@ def test_a_part_that_a_split_column_lacks_is_cut_off_training(given_part: str, m
     ("names", "words"),
     [
         (["train", "left"], ["split column 'part' has 'left'", "it may have train, training"]),
-        (["train", None], ["split column 'part' has 'None'", "it may have train"]),
+        (["train", None], ["split column 'part' is missing in 10 rows", "give each row its part"]),
         (["val", "test"], ["split column 'part' has no training rows"]),
     ],
 )

@@ -23,13 +23,11 @@ from search.data.audit.pictures import check_images
 from search.data.audit.rows import check_contradictions, check_duplicates, check_split_copies
 from search.data.audit.view import View
 from search.data.dataset import DataOptions
-from search.data.source import read_table
 from search.findings import Finding, failures
 
 __all__ = [
     "CHECKS",
     "Finding",
-    "audit",
     "audit_table",
     "failures",
     "write_clean",
@@ -53,23 +51,19 @@ _CHECKS: dict[str, tuple[Callable[[View], list[Finding]], str]] = {
 }
 
 
-def audit(options: DataOptions) -> list[Finding]:
-    """Audit a data set.
+def audit_table(table: pa.Table, options: DataOptions) -> list[Finding]:
+    """Audit a table.
 
     Args:
-        options: Where it is, and what is known of it.
+        table: The data.
+        options: What is known of them.
 
     Returns:
         At least one finding for each of :data:`CHECKS`, in their order.
 
     Raises:
-        DataError: It can't be read, or can't be used as declared.
+        DataError: It can't be used as declared.
     """
-    return audit_table(read_table(options.uri), options)
-
-
-def audit_table(table: pa.Table, options: DataOptions) -> list[Finding]:
-    """Audit a table; see :func:`audit`."""
     schema, warnings = options.schema_of(table)
     view = View(table, schema, options.ignore, options.seed)
     found = [Finding("schema", "WARN", warning) for warning in warnings]

@@ -19,25 +19,28 @@ MIN_COPIES = 3
 def check_duplicates(view: View) -> list[Finding]:
     """Find rows that are equal in every column but those that name them, or nearly so."""
     found = []
-    repeated = _repeated(_hashes(view, with_label=True))
+    places = _places(view)
+    repeated = _repeated(_hashes(view, with_label=True), places)
     if len(repeated):
         share = len(repeated) / view.num_rows
         found.append(
             warn(
                 "duplicates",
-                f"{len(repeated)} rows ({share:.2%}) are copies of an earlier one",
+                f"{len(repeated)} rows ({share:.2%}) are copies of another one",
                 "leave the copies out, unless the same case really came more than once",
                 rows=repeated,
                 value=share,
             )
         )
-    near = unique_in_order(_near(view).second)
+    pairs = _near(view)
+    later = places[pairs.first] > places[pairs.second]
+    near = unique_in_order(np.where(later, pairs.first, pairs.second))
     if len(near):
         share = len(near) / view.num_rows
         found.append(
             warn(
                 "duplicates",
-                f"{len(near)} rows ({share:.2%}) are nearly copies of an earlier one: their "
+                f"{len(near)} rows ({share:.2%}) are nearly copies of another one: their "
                 f"numbers lie within {TOLERANCE:.0%} of the columns' spread, all else is equal",
                 "look whether the same case was measured, rounded or saved twice",
                 rows=near,
@@ -165,9 +168,20 @@ def _hashes(view: View, *, with_label: bool) -> NDArray[np.uint64]:
     return content_hashes(view.table, [view.schema.label, *names] if with_label else names)
 
 
-def _repeated(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return the rows whose hash stands in an earlier row."""
-    _, first = np.unique(hashes, return_index=True)
+def _places(view: View) -> NDArray[np.int64]:
+    """Return each row's place where copies give way to what comes first: a training row does."""
+    if view.parts is None:
+        return np.arange(view.num_rows)
+    ranks = np.select([view.parts == "train", view.parts == "validation"], [0, 1], 2)
+    places = np.empty(view.num_rows, dtype=np.int64)
+    places[np.argsort(ranks, kind="stable")] = np.arange(view.num_rows)
+    return places
+
+
+def _repeated(hashes: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows whose hash stands in a row that comes before them."""
+    order = np.argsort(places)
+    _, first = np.unique(hashes[order], return_index=True)
     is_first = np.zeros(len(hashes), dtype=bool)
-    is_first[first] = True
+    is_first[order[first]] = True
     return np.flatnonzero(~is_first)
