@@ -62,7 +62,7 @@ class Interrupted(Exception):  # noqa: N818 - it is a state, not a mistake
 
 def one_line(error: BaseException) -> str:
     """Return an exception's class and the first line of what it says."""
-    lines = str(error).splitlines()
+    lines = [line for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 

@@ -70,10 +70,9 @@ class Resident:
         return self._target[rows]
 
     @property
-    def memory_bytes(self) -> int:
-        """Size of the tensors."""
-        tensors = [*self._inputs.values(), self._target]
-        return sum(each.numel() * each.element_size() for each in tensors if each is not None)
+    def bytes_per_row(self) -> int:
+        """What a row takes as a network's inputs, in 4 bytes a value."""
+        return 4 * sum(tensor[:1].numel() for tensor in self._inputs.values())
 
 
 def _shared_tensor(column: pa.ChunkedArray) -> Tensor:

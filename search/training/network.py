@@ -17,6 +17,8 @@ from search.training.precision import Precision
 from search.training.pruning import to_format
 
 EVAL_CHUNK = {"cpu": 256, "cuda": 16_384}  # on a CPU the activations should stay in its cache
+EVAL_BYTES = 2**25
+"""Of a chunk's inputs on a GPU: activations are many times as large."""
 
 
 def build_network(model: ModelModule, config: Config, spec: Spec) -> nn.Module:
@@ -46,10 +48,18 @@ def outputs_of(module: nn.Module, precision: Precision, data: Resident, rows: Te
     """
     module.eval()
     outputs = []
-    for chunk in torch.split(rows, EVAL_CHUNK[data.device.type]):
+    for chunk in torch.split(rows, _chunk(data)):
         with precision.region():
             outputs.append(module(*data.inputs(chunk)).float())
     return torch.cat(outputs)
+
+
+def _chunk(data: Resident) -> int:
+    """Return how many rows are looked at together."""
+    most = EVAL_CHUNK[data.device.type]
+    if data.device.type == "cpu":
+        return most
+    return max(256, min(most, EVAL_BYTES // data.bytes_per_row))
 
 
 def load_network(

@@ -21,7 +21,7 @@ from search.data.batches import Resident
 from search.errors import ModelError
 from search.events import Evaluation
 from search.files import write_at_once
-from search.task import ModelModule
+from search.task import ModelModule, Spec
 from search.training.job import NOT_ENDED, Job, Outcome, Rows, Vitals
 from search.training.own_data import TrainingBudget, training_data
 from search.training.predictions import Predictions
@@ -60,7 +60,7 @@ class OwnLoopSession:
         self._best_outputs: dict[str, NDArray[np.float32]] = {}
         self._kept: bytes | None = None
         self._data = training_data(job, data, rows)
-        self._rules = StoppingRules(math.inf, job.budget_samples, job.early_stopping)
+        self._rules = StoppingRules(_guessed(job.spec), job.budget_samples, job.early_stopping)
         if state is not None:
             self._load(state)
         budget = TrainingBudget(job.budget_samples, job.points)
@@ -203,3 +203,8 @@ class OwnLoopSession:
         self._ended = state["ended"]
         self._data.beaten_by(self._rules.best_loss)
         self.evaluations = list(state["evaluations"])
+
+
+def _guessed(spec: Spec) -> float:
+    """Return what a network's loss before its first step is about: a loop of one's own has none."""
+    return math.log(spec.num_outputs) if spec.task == "classification" else 1.0

@@ -16,8 +16,8 @@ MIN_CHANNELS = 16
 class Precision:
     """Chooses once for a network and a device.
 
-    On GPUs with bfloat16 always. On CPUs with bfloat16 instructions for networks all of whose
-    convolutions are wide enough, which train 1.2 to 2 times as fast; others would be slower.
+    On GPUs that compute in bfloat16 always. On CPUs with bfloat16 instructions for networks all of
+    whose convolutions are wide enough, which train 1.2 to 2 times as fast; others would be slower.
 
     Args:
         module: The network.
@@ -27,7 +27,7 @@ class Precision:
     def __init__(self, module: nn.Module, device: torch.device) -> None:
         self._device = device.type
         if device.type == "cuda":
-            self.is_mixed = bool(torch.cuda.is_bf16_supported())
+            self.is_mixed = bool(torch.cuda.is_bf16_supported(including_emulation=False))
         else:
             layers = [each for each in module.modules() if isinstance(each, _CONVOLUTIONS)]
             narrowest = min((each.out_channels for each in layers), default=0)

@@ -251,7 +251,7 @@ class NetworkSession:
         """
         self._pruner.make_permanent()
         return {
-            name: tensor.detach().cpu().contiguous()
+            name: tensor.detach().to("cpu", copy=True).contiguous()  # tied ones are two in a file
             for name, tensor in self.module.state_dict().items()
         }
 

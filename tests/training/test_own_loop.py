@@ -109,7 +109,7 @@ def test_the_test_outcome_is_that_of_the_best_evaluation() -> None:
     sd = small.dataset.preparation.target_scale[1]
 
     def train(config, data, budget, *, seed, state=None):
-        for guess in (1.0, 0.0, 2.0, 3.0):
+        for guess in (1.0, 0.0, 1.2, 1.5):
             predict = lambda inputs, g=guess: np.full(len(inputs["numeric"]), g)  # noqa: E731
             found = data.evaluate(predict, samples_seen=200)
             seen.append("test_loss" in found)
@@ -298,3 +298,13 @@ def test_its_evaluations_are_timed_apart(tmp_path: Path) -> None:
     assert vitals.train_seconds + vitals.eval_seconds == pytest.approx(last)
     again = resumed(paths[1], job, BOOSTING, small)
     assert again.vitals().eval_seconds == spent[1]
+
+
+def test_four_times_the_loss_of_even_guesses_has_diverged() -> None:
+    small = table()
+    far = 4.1 * math.log(small.spec.num_outputs)
+    model = yielding((metrics(0.001), None), (metrics(1.0), None), (metrics(far), None))
+    session = trained(boosting_job(small), model, small)
+    assert session.outcome().status == "failed"
+    assert "4 x the initial" in session.outcome().reason
+    assert len(session.evaluations) == 3

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ from search.speed import SpeedLimit
 from search.task import ModelModule
 from search.training import stopping
 from search.training.job import NOT_ENDED, Job
-from search.training.session import NetworkSession
+from search.training.network import load_network
+from search.training.session import WEIGHTS, NetworkSession
 from search.training.stopping import DIVERGED, PATIENCE
 
 
@@ -269,3 +271,28 @@ def test_a_training_that_is_taken_up_again_isnt_asked_for_its_speed(looks_at_onc
     limited = replace(job, speed_limit=SpeedLimit(POINTS[-1], 1e-9))
     again = opened(limited, MLP, small, begun.state())
     assert [each.point for each in again.run()] == list(POINTS[1:])
+
+
+def test_weights_that_a_network_uses_twice_are_kept(tmp_path: Path) -> None:
+    small = table()
+
+    class Tied(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            width = small.spec.num_numeric
+            self.first, self.second = torch.nn.Linear(width, width), torch.nn.Linear(width, width)
+            self.second.weight = self.first.weight
+            self.last = torch.nn.Linear(width, small.spec.num_outputs)
+
+        def forward(self, numeric: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+            return self.last(self.second(torch.relu(self.first(numeric))))
+
+    module = type(MLP.module)("tied")
+    module.space, module.defaults = MLP.module.space, MLP.module.defaults
+    module.build = lambda config, spec: Tied()
+    model = ModelModule("tied.py", module)
+    session = session_of(make_job(small, small_config(MLP, small)), model, small)
+    session.save_model(tmp_path)
+    job = session.job
+    read = load_network(model, job.config, small.spec, tmp_path / WEIGHTS, torch.device("cpu"))
+    assert torch.equal(read.first.weight, session.module.first.weight)
