@@ -189,11 +189,6 @@ class History:
         return [record for record in self if record.pause is not None]
 
     @property
-    def unended(self) -> list[Record]:
-        """The records without an ending."""
-        return [record for record in self if record.ending is None]
-
-    @property
     def ended(self) -> list[Record]:
         """The records with an ending."""
         return [record for record in self if record.ending is not None]

@@ -7,7 +7,7 @@ that samplers and models work on a cube and know nothing of scales.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
@@ -42,9 +42,9 @@ class Dimension:
     def __post_init__(self) -> None:
         given: Mapping[str, Any] = self.when
         for parent, values in given.items():
-            if isinstance(values, str):  # its letters would pass for values
-                raise SpaceError(
-                    f"dimension '{self.name}': when {parent} is '{values}'; write ('{values}',)"
+            if isinstance(values, str) or not isinstance(values, Iterable):
+                raise SpaceError(  # a text's letters would pass for values
+                    f"dimension '{self.name}': when {parent} is {values!r}; write ({values!r},)"
                 )
         when = {parent: tuple(values) for parent, values in self.when.items()}
         object.__setattr__(self, "when", when)

@@ -19,7 +19,7 @@ from search.trials import Record
 
 MIN_VOICES = 3
 AGREED = 0.5
-"""More than this share of the survivors must say the same."""
+"""More than this share of the survivors whose curves say something must say the same."""
 REGULARISATION = (
     *("weight_decay", "dropout", "l1", "input_noise"),
     *("reg_lambda", "reg_alpha", "gamma"),
@@ -67,7 +67,7 @@ def _agreed(counts: Counter[Name], name: Name) -> bool:
 
 
 def _said(counts: Counter[Name], name: Name) -> str:
-    return f"{counts[name]} of {counts.total()} survivors are {name}"
+    return f"{counts[name]} of the {counts.total()} survivors whose curves say something are {name}"
 
 
 def _regularise(dimension: Dimension) -> Dimension | None:

@@ -116,13 +116,16 @@ class Asha:
         self._first = first
         self._rungs = {samples: Rung(samples, factor) for samples in rungs}
 
-    def report(self, trial_id: str, point: int, loss: float) -> Decision:
+    def report(
+        self, trial_id: str, point: int, loss: float, standing: str | None = None
+    ) -> Decision:
         """Enter a trial's best validation loss at ``point`` samples, and decide on it.
 
         Args:
             trial_id: The trial.
             point: Planned samples; a decision falls only where this is a rung.
             loss: The trial's best validation loss so far; infinite or NaN when it failed.
+            standing: The same in words.
         """
         if not math.isfinite(loss):
             return Decision("stop", f"validation loss is {loss}", {"loss": loss}, failed=True)
@@ -143,7 +146,8 @@ class Asha:
             "limit": rung.limit,
         }
         words = (
-            f"rung {numbers['rung']} ({point} samples): loss {loss:.4g} is {rank} of {len(rung)}"
+            f"rung {numbers['rung']} ({point} samples): {standing or f'loss {loss:.4g}'} is "
+            f"{rank} of {len(rung)}"
         )
         if rank <= rung.num_kept:
             rung.leave(trial_id)

@@ -51,9 +51,11 @@ class Brackets:
     def _bracket(self, trial_id: str) -> Asha:
         return self._of[trial_id]
 
-    def report(self, trial_id: str, point: int, loss: float) -> Decision:
+    def report(
+        self, trial_id: str, point: int, loss: float, standing: str | None = None
+    ) -> Decision:
         """See :meth:`Asha.report`; a rung below a trial's bracket decides nothing."""
-        return self._bracket(trial_id).report(trial_id, point, loss)
+        return self._bracket(trial_id).report(trial_id, point, loss, standing)
 
     def pass_by(self, trial_id: str, point: int, loss: float) -> None:
         """See :meth:`Asha.pass_by`."""

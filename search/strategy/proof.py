@@ -63,7 +63,7 @@ class ProofPlan:
         samples, full = self.samples, self.plan.ladder.full
         if samples == full:
             return ""
-        why = "most finalists still improved at the end of a full run"
+        why = "at least half of the finalists still improved at the end of their training"
         if samples < full:
             why = "the finalists are slow"
         return (

@@ -77,7 +77,8 @@ class SearchPhase(PhaseStrategy):
         # Where all is fixed there is but one configuration beside the given ones.
         self._limit = num_trials if space.searched else len(self._given) or 1
         self._limit_of_speed = SpeedLimit(ladder.full, max_run_seconds)
-        self._brackets = Brackets(rungs, ladder.factor, num_brackets)
+        # Fine has fewer rungs than coarse may have.
+        self._brackets = Brackets(rungs, ladder.factor, min(num_brackets, len(rungs)))
         self._points = ladder.evaluation_points(rungs[-1])
         self._looks = SecondLook(rungs[-1], seed)
         self._watch = watch or Watch(None)
@@ -97,8 +98,8 @@ class SearchPhase(PhaseStrategy):
 
     @property
     def has_enough(self) -> bool:
-        """Whether a few trials have been judged at a rung, or have failed."""
-        return self._brackets.num_judged >= MIN_JUDGED
+        """Whether a few trials have been judged at a rung, have failed or were stopped."""
+        return max(self._brackets.num_judged, len(self.history.ended)) >= MIN_JUDGED
 
     def ask(self) -> Trial | Promotion | None:
         """Return a paused trial that may go on, or the next new one; None: nothing now."""
@@ -181,7 +182,8 @@ class SearchPhase(PhaseStrategy):
         trial_id, reached = record.trial.trial_id, record.evaluations[-1].point
         missed = next((rung for rung in self.rungs if rung >= reached), self.rungs[-1])
         self.seen.add(observation(record, missed))
-        self._looks.end(trial_id, record.value)
+        if self._looks.is_looked_at(trial_id):  # no other was trained in full
+            self._looks.end(trial_id, record.value)
         self._brackets.complete(trial_id, reached - 1, record.value)
         return hopeless
 
@@ -199,7 +201,7 @@ class SearchPhase(PhaseStrategy):
         if early is not None:
             self._brackets.pass_by(trial_id, point, record.value)
             return Decision("continue", early)
-        decision = self._brackets.report(trial_id, point, record.value)
+        decision = self._brackets.report(trial_id, point, record.value, record.standing)
         if decision.action == "pause" and record.trial.division == self.division:
             self._looks.pause(trial_id, kind)
         return decision

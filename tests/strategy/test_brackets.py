@@ -74,3 +74,11 @@ def test_more_brackets_than_coarse_has_rungs_are_refused_in_a_line() -> None:
     with pytest.raises(StudyError, match=r"budget\.num_brackets") as raised:
         resolve_study({"budget": {"num_brackets": 4}})
     assert "\n" not in str(raised.value)
+
+
+def test_fine_has_no_more_brackets_than_rungs() -> None:
+    study = resolve_study({"budget": {"num_rungs": 6, "num_brackets": 5}})
+    number = study.budget.num_brackets
+    few = CoarsePhase(SPACE, [], LADDER, num_trials=9, seed=0, num_brackets=number)
+    Simulation(few, faults=False).run(5000)
+    assert few.exhausted

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from simulation import DEFAULTS, LADDER, SPACE, Simulation, curve
 
-from search.events import Trial
+from search.events import Ending, Trial
 from search.space import Fixed, Float, Space, apply_overrides
 from search.strategy.coarse import CoarsePhase
 from search.strategy.ranking import best_config
@@ -165,3 +165,14 @@ def test_where_nobody_has_learnt_anything_by_a_rung_it_decides_nothing(
     far = [record for record in after if record.evaluations[-1].point > LADDER.coarse[0]]
     assert (len(far) == len(after)) == is_early
     assert any(r.evaluations[-1].point == LADDER.coarse[1] for r in far), "the next rung decides"
+
+
+def test_a_phase_whose_every_trial_is_too_slow_comes_to_its_end() -> None:
+    phase = CoarsePhase(SPACE, [], LADDER, num_trials=None, seed=0, max_run_seconds=1.0)
+    for _ in range(5):
+        assert not phase.has_enough
+        trial = phase.ask()
+        assert isinstance(trial, Trial)
+        phase.apply(trial)
+        phase.apply(Ending(trial.trial_id, "stopped", "too slow: a full run would take 99 s"))
+    assert phase.has_enough

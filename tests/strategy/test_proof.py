@@ -107,6 +107,7 @@ def test_slow_finalists_take_half_of_fine_s_time_and_then_train_less(pace: float
 def test_a_longer_proof_says_so_with_its_numbers() -> None:
     proof = proof_of(3, times=2.0)
     assert proof.describe() == (
-        "most finalists still improved at the end of a full run: each run of the proof trains "
+        "at least half of the finalists still improved at the end of their training: "
+        "each run of the proof trains "
         f"2 times as long, {2 * FULL:,} samples"
     )

@@ -5,7 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.events import Evaluation, Trial
+from search.strategy.asha import Decision
+from search.strategy.coarse import CoarsePhase
 from search.strategy.second_look import KINDS, MAX_SHARE, SecondLook
+from tests.strategy.simulation import LADDER, SPACE
 
 
 def looks(kinds: str, *, spent: int = 1000) -> SecondLook:
@@ -105,3 +109,15 @@ def seeded(seed: int) -> SecondLook:
     for number in range(30):
         made.pause(f"t{number}", "settled")
     return made
+
+
+def test_what_a_watch_gave_up_is_no_measure_for_a_look() -> None:
+    phase = CoarsePhase(SPACE, [], LADDER, num_trials=None, seed=0)
+    trial = phase.ask()
+    assert isinstance(trial, Trial)
+    phase.apply(trial)
+    last = Evaluation(trial.trial_id, 1, 4, 4, 0.5, 0.5, 0.5, 0.5, 0.1, 1.0)
+    phase.apply(last)
+    given_up = phase._give_up(phase.history[trial.trial_id], Decision("stop", "dead"))
+    assert given_up.action == "stop"
+    assert not phase._looks._is_good(0.0, 1.0), "nothing was trained in full yet"
