@@ -73,16 +73,20 @@ def compare(
 
     Args:
         winner: Seed to value.
-        baseline: Likewise; only seeds that both have are compared.
+        baseline: Likewise; only seeds at which both have a finite value are compared.
         metric: Its name, for the words.
         mode: ``max`` where more is better.
         resolution: The step in which values come: one row of ``n`` right or wrong is 1/n.
     """
-    seeds = [seed for seed in winner if seed in baseline]
+    seeds = [
+        seed
+        for seed, value in winner.items()
+        if math.isfinite(value) and math.isfinite(baseline.get(seed, math.nan))
+    ]
     first = np.array([winner[seed] for seed in seeds])
     second = np.array([baseline[seed] for seed in seeds])
     if len(seeds) < 2:
-        statement = "No evidence of improvement: fewer than two seeds of both were completed."
+        statement = "No evidence of improvement: fewer than two seeds of both have a value."
         difference = float(np.mean(first - second)) if seeds else math.nan
         return Comparison(difference, None, None, "tie", statement)
     difference, low, high, p_value = _paired(first - second, first, second, resolution)
@@ -121,8 +125,8 @@ def _rounded(mean: float, n: int, resolution: float) -> tuple[float, float, floa
 
 
 def verdict_of(low: float, high: float, mode: Literal["max", "min"]) -> Verdict:
-    """Return what a difference's interval says: a tie where 0 is within."""
-    if low <= 0 <= high:
+    """Return what a difference's interval says: a tie where 0 is within, or an end isn't finite."""
+    if not (math.isfinite(low) and math.isfinite(high)) or low <= 0 <= high:
         return "tie"
     return "better" if (low > 0) == (mode == "max") else "worse"
 

@@ -8,7 +8,14 @@ from typing import Literal
 
 from search.events import Trial
 from search.insight.compare import Comparison, Summary, compare
-from search.insight.result import BASELINE, Confirmed, group_confirmed, in_order
+from search.insight.result import (
+    BASELINE,
+    Confirmed,
+    by_metric,
+    group_confirmed,
+    in_order,
+    is_near,
+)
 from search.space import Config
 from search.trials import History
 
@@ -71,6 +78,9 @@ class Contest:
         self._groups = {each.name: each for each in group_confirmed(confirm)}
         completed = in_order([*self._groups.values()], mode)
         self._places = {each.name: place for place, each in enumerate(completed)}
+        self._near = {
+            each.name for each in completed if is_near(each, by_metric(completed, mode)[0])
+        }
         order = sorted(self._groups.values(), key=self._order)
         self.ranked = tuple(self._contestant(each) for each in order)
 
@@ -155,12 +165,20 @@ class Contest:
     def _behind(self, each: Confirmed, best: Confirmed) -> str:
         own, other = each.validation.mean, best.validation.mean
         whose = "the baseline" if best.name == BASELINE else best.name
+        if each.failed > best.failed:
+            runs = f"{each.failed} of its {each.failed + len(each.records)} runs failed"
+            return f"{runs}, {best.failed or 'none'} of {whose}'s"
         losses = (
             f"a validation loss of {each.validation_loss:.4g} against {best.validation_loss:.4g}"
         )
         if own == other:
             return f"the same validation {self._metric} as {whose}, {own:.4g}, but {losses}"
         if (own > other) == (self._mode == "max"):
+            if each.name not in self._near:
+                return (
+                    f"validation {self._metric} {own:.4g}, which the seeds can tell from the best; "
+                    f"{whose}'s {other:.4g} they can't"
+                )
             return (
                 f"validation {self._metric} {own:.4g}, which the seeds can't tell from {whose}'s "
                 f"{other:.4g}, but {losses}"

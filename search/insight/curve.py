@@ -21,6 +21,8 @@ EARLY, SETTLED_EARLY, LAST_QUARTER = 0.05, 0.25, 0.75
 """Shares of the training so far."""
 SETTLED = 0.05
 """Progress that counts as nothing more."""
+LEAST_GAIN = 0.005
+"""Of chance's loss: where the best known gains less, that is taken for the scale's unit."""
 SURE = 2.0
 """Standard errors by which a slope must differ from zero."""
 
@@ -39,7 +41,8 @@ class Scale:
 
     def progress(self, loss: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return 0 for chance's loss, 1 for the best, negative for worse than chance."""
-        return (self.chance - loss) / max(self.chance - self.best, 1e-12)
+        least = max(LEAST_GAIN * abs(self.chance), 1e-12)
+        return (self.chance - loss) / max(self.chance - self.best, least)
 
 
 class Curve:
@@ -81,6 +84,11 @@ class Curve:
     def batch_size(self) -> int:
         """Of the training; where the model has none, one that is large enough."""
         return int(self.record.trial.config.get("batch_size", DEAD_BATCH))
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether it was trained in batches: a loop of one's own may not be."""
+        return "batch_size" in self.record.trial.config
 
     @property
     def decays(self) -> bool:

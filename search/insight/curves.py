@@ -16,7 +16,7 @@ MIN_EVALUATIONS = 5
 
 
 def judge(record: Record, scale: Scale) -> Verdict | None:
-    """Return what a training's curve says; None while it is too short to say.
+    """Return what a training's curve says; None while it is too short, or where a fault ended it.
 
     Args:
         record: The training, ended or not.
@@ -25,7 +25,7 @@ def judge(record: Record, scale: Scale) -> Verdict | None:
     failed = exploding(record) or diverged(record, scale)
     if failed is not None:
         return failed
-    if len(record.evaluations) < MIN_EVALUATIONS:
+    if record.has_failed or len(record.evaluations) < MIN_EVALUATIONS:
         return None
     curve = Curve(record, scale)
     for rule in RULES:

@@ -19,6 +19,7 @@ _PROPOSERS = {
     "default": "a published default: {}",
     "around": "a Sobol point in some dimensions, in the others a published default: {}",
     "sobol": "a Sobol point: the whole space, evenly",
+    "grid": "a point of the grid",
     "survivor": "a survivor of coarse: {}, trained anew",
     "look": "a second look, by lot: coarse's {}, whose curve was flat, trained anew",
     "gp": "the model's proposal: a Gaussian process over configuration and fidelity",
@@ -111,6 +112,8 @@ class Place:
         loss: Its own; infinite without a place.
         best_id: The first; None without any.
         best_loss: Its loss; infinite without any.
+        standing: Its own best value in words.
+        best_standing: The first's; empty without any.
     """
 
     rank: int | None
@@ -118,6 +121,8 @@ class Place:
     loss: float
     best_id: str | None
     best_loss: float
+    standing: str
+    best_standing: str
 
     @classmethod
     def of_record(cls, record: Record, phase: History) -> Place:
@@ -131,6 +136,8 @@ class Place:
             loss=record.loss,
             best_id=None if best is None else best.trial.trial_id,
             best_loss=math.inf if best is None else best.loss,
+            standing=record.standing,
+            best_standing="" if best is None else best.standing,
         )
 
 

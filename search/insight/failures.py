@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
+from search.events import Ending
 from search.trials import History
 
 
@@ -18,14 +20,18 @@ def explain_nothing_converged(history: History) -> str:
         return "no trial was judged before the time was up; give more time"
     counts = Counter(_kind(each.reason) for each in endings)
     reasons = "; ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
-    raised = any(each.error for each in endings)
-    where = (
-        "the model raises: run 'sieve check-model' on it"
-        if raised
-        else "check the model (a ReLU or softmax on the output?), the label, and the ranges of "
-        "the learning rates"
+    return f"nothing converged in {_phase(history)}: {reasons}; {_remedy(endings)}"
+
+
+def _remedy(endings: Sequence[Ending]) -> str:
+    if any(each.error for each in endings):
+        return "the model raises: run 'sieve check-model' on it"
+    if 2 * sum(each.reason.startswith("too slow") for each in endings) > len(endings):
+        return "give more time, or a space of smaller networks"
+    return (
+        "check the model (a ReLU or softmax on the output?), the label, and the ranges of the "
+        "learning rates"
     )
-    return f"nothing converged in {_phase(history)}: {reasons}; {where}"
 
 
 def _phase(history: History) -> str:
@@ -34,4 +40,6 @@ def _phase(history: History) -> str:
 
 def _kind(reason: str) -> str:
     """Cut the numbers off a reason, so that like reasons count together."""
-    return reason.split(" is above")[0] if "diverged" in reason else reason
+    if "diverged" in reason:
+        return reason.split(" is above")[0]
+    return reason.split(":")[0] if reason.startswith(("too slow", "rung ")) else reason

@@ -94,12 +94,17 @@ def _check_versions(nodes: Sequence[Node]) -> list[Finding]:
     for package in sorted({name for node in nodes for name in node.versions}):
         by_version: dict[str, list[str]] = {}
         for node in nodes:
-            by_version.setdefault(node.versions.get(package, "none"), []).append(node.name)
+            by_version.setdefault(_public(node.versions.get(package)), []).append(node.name)
         if len(by_version) > 1:
             words = "; ".join(f"{v} on {', '.join(where)}" for v, where in by_version.items())
             remedy = "install the same versions everywhere, with constraints.txt"
             found.append(warn("versions", f"{package}: {words}", remedy, fails=True))
     return found
+
+
+def _public(version: str | None) -> str:
+    """Cut off what tells builds apart: a head without a GPU has torch's for the CPU, ``+cpu``."""
+    return "none" if version is None else version.partition("+")[0]
 
 
 def _check_code(nodes: Sequence[Node]) -> list[Finding]:

@@ -122,6 +122,21 @@ class Proof:
         }
 
 
+_USUAL = {"classification": "accuracy", "regression": "rmse"}
+_LOWER_IS_BETTER = ("rmse", "mae")
+
+
+def metric_of(told: str | None, task: str) -> tuple[str, Literal["max", "min"]]:
+    """Return a run's metric, and whether more of it is better, without what computes it.
+
+    Args:
+        told: As the study says it; None: the task's usual one.
+        task: ``classification`` or ``regression``; else the metric may have no name.
+    """
+    metric = told or _USUAL.get(task, "metric")
+    return metric, "min" if metric in _LOWER_IS_BETTER else "max"
+
+
 def in_order(confirmed: Sequence[Confirmed], mode: Literal["max", "min"]) -> list[Confirmed]:
     """Return the configurations with a completed run, the best on validation first.
 
@@ -135,15 +150,25 @@ def in_order(confirmed: Sequence[Confirmed], mode: Literal["max", "min"]) -> lis
         confirmed: Finalists and baseline.
         mode: ``max`` where more is better.
     """
-    sign = -1.0 if mode == "max" else 1.0
-    usable = [each for each in confirmed if each.records]
-    ranked = sorted(
-        usable, key=lambda each: (each.failed, sign * each.validation.mean, each.validation_loss)
-    )
+    ranked = by_metric(confirmed, mode)
     alike = [each for each in ranked if each.failed == ranked[0].failed]
     near = [each for each in alike if is_near(each, ranked[0])]
     rest = [each for each in ranked if each not in near]
     return [*sorted(near, key=lambda each: each.validation_loss), *rest]
+
+
+def by_metric(confirmed: Sequence[Confirmed], mode: Literal["max", "min"]) -> list[Confirmed]:
+    """Return the configurations with a completed run, failures last, by the metric alone.
+
+    Args:
+        confirmed: Finalists and baseline.
+        mode: ``max`` where more is better.
+    """
+    sign = -1.0 if mode == "max" else 1.0
+    return sorted(
+        (each for each in confirmed if each.records),
+        key=lambda each: (each.failed, sign * each.validation.mean, each.validation_loss),
+    )
 
 
 def is_near(first: Confirmed, second: Confirmed) -> bool:

@@ -161,13 +161,12 @@ def _lr_too_low(curve: Curve) -> Verdict | None:
         return None
     if not (curve.is_rising and curve.gap < NARROW_GAP) and curve.best > BARELY_LEARNT:
         return None
-    return Verdict(
-        "lr-too-low",
-        len(curve),
-        f"a step changes weights by {update:.1g} of their size; {curve.best:.0%} of the best known",
-        "raise the learning rate",
-        {"update_ratio": update, "progress": curve.best, "slope": curve.slope},
-    )
+    numbers = {"progress": curve.best, "slope": curve.slope}
+    why = f"it has come to {curve.best:.0%} of the best known"
+    if math.isfinite(update):
+        numbers["update_ratio"] = update
+        why = f"a step changes weights by {update:.1g} of their size; {why}"
+    return Verdict("lr-too-low", len(curve), why, "raise the learning rate", numbers)
 
 
 def _still_improving(curve: Curve) -> Verdict | None:
@@ -235,11 +234,11 @@ def _wild(curve: Curve) -> Verdict | None:
     is_late = curve.at[curve.best_at] >= LAST_QUARTER
     if not is_small and is_late and curve.train.max() < 1.0 and curve.best < SHORT:
         return _still(curve)
+    batches = f", in batches of {curve.batch_size}" if curve.has_batches else ""
     return Verdict(
         "noisy" if is_small else "lr-high",
         len(curve),
-        f"both losses swing by {curve.swing:.0%} of all that can be learnt, in batches of "
-        f"{curve.batch_size}",
+        f"both losses swing by {curve.swing:.0%} of all that can be learnt{batches}",
         "raise the batch size" if is_small else "lower the learning rate, or decay it",
         {"swing": curve.swing, "slope": curve.slope},
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from search.errors import RunDirError, did_you_mean
 from search.events import PHASES, Event, Phase, Trial
@@ -25,14 +25,11 @@ from search.insight.explanation import (
     raised,
     state_of,
 )
-from search.insight.result import BASELINE
+from search.insight.result import BASELINE, metric_of
 from search.insight.trail import Judgements, trail
 from search.rundir import COARSE_SPACE, PLAN, PROVENANCE, RESULT, RunDir
 from search.space import Config
 from search.trials import History, Record
-
-_USUAL = {"classification": "accuracy", "regression": "rmse"}
-_LOWER_IS_BETTER = ("rmse", "mae")
 
 
 def explain(run: RunDir, name: str | None = None) -> Answer:
@@ -62,19 +59,18 @@ class _Files:
             name: dict(run.read_json(name)) if run.exists(name) else {} for name in files
         }
         self.task = str((self.json[PROVENANCE].get("spec") or {}).get("task"))
-        told = self.json[RESULT].get("metric") or run.study().get("metric")
-        self.metric = str(told or _USUAL.get(self.task, "metric"))
+        self.metric, self.mode = metric_of(
+            self.json[RESULT].get("metric") or run.study().get("metric"), self.task
+        )
 
     @cached_property
     def contest(self) -> Contest:
         """The proof as far as it has come."""
-        low = self.metric in _LOWER_IS_BETTER
-        mode: Literal["max", "min"] = "min" if low else "max"
         num_rows = (self.json[PROVENANCE].get("data") or {}).get("test")
         return Contest(
             self.histories["confirm"],
             metric=self.metric,
-            mode=mode,
+            mode=self.mode,
             winner=(self.json[RESULT].get("winner") or {}).get("trial_id"),
             resolution=1.0 / num_rows if num_rows and self.task == "classification" else 0.0,
         )
@@ -86,12 +82,22 @@ class _Files:
             kind, _, source = record.trial.source.partition(":")
             if kind == BASELINE:
                 return record.trial.config, source
-        defaults = [record for record in self.histories["coarse"] if record.trial.is_default]
-        if defaults:
-            best = min(defaults, key=lambda record: record.value).trial
-            return best.config, best.source.partition(":")[2]
+        best = self._best_default()
+        if best is not None:
+            return best.trial.config, best.trial.source.partition(":")[2]
         published = self.json[COARSE_SPACE].get("defaults") or []
         return (published[0]["config"], published[0]["source"]) if published else ({}, "")
+
+    def _best_default(self) -> Record | None:
+        """Return the published default that the proof will have, as far as coarse has come."""
+        rungs = tuple(self.json[PLAN].get("rungs") or ())
+        found: list[tuple[int, float, Record]] = []
+        for record in self.histories["coarse"]:
+            reached = [value for rung in rungs if (value := record.value_at(rung)) is not None]
+            values = reached if rungs else [record.value]
+            if record.trial.is_default and values and math.isfinite(record.value):
+                found.append((-len(values), values[-1], record))
+        return min(found, key=lambda each: each[:2])[2] if found else None
 
     def records(self) -> Iterator[Record]:
         """All records, in the order of the phases."""

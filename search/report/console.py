@@ -202,7 +202,7 @@ class QuietDisplay(Display):
         if update["num_trials"] is not None:
             limits.append(f"{update['num_trials']} trials")
         if update["ends_by"] is not None:
-            limits.append(f"at most {text.seconds(update['ends_by'] - update['at'])}")
+            limits.append(f"at most {text.seconds(max(0.0, update['ends_by'] - update['at']))}")
         return f", {', '.join(limits)}" if limits else ""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -186,8 +186,7 @@ def scores_by_seed(trials: Iterable[TrialRecord]) -> dict[int, float]:
 def _difference(
     run: Run, tests: Mapping[int, float], baseline: Mapping[int, float]
 ) -> Difference | None:
-    mode: Literal["max", "min"] = "min" if run.mode == "min" else "max"
-    found = compare(tests, baseline, metric=run.metric, mode=mode)
+    found = compare(tests, baseline, metric=run.metric, mode=run.mode, resolution=run.resolution)
     return None if found.ci95 is None else Difference(found.difference, *found.ci95)
 
 

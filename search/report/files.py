@@ -8,12 +8,14 @@ import math
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from search.errors import RunDirError
+from search.insight.result import metric_of
+from search.rundir import DONE
 
 PHASES = ("coarse", "fine", "confirm")
 
@@ -108,6 +110,7 @@ class Run:
         trust: ``trust.json``; may be empty.
         weakness_before: ``weakness/before.json``; may be empty.
         weakness_after: ``weakness/after.json``; may be empty.
+        complete: The phases that came to their end.
     """
 
     path: Path
@@ -121,6 +124,7 @@ class Run:
     trust: tuple[dict[str, Any], ...] = ()
     weakness_before: dict[str, Any] = field(default_factory=dict)
     weakness_after: dict[str, Any] = field(default_factory=dict)
+    complete: tuple[str, ...] = ()
 
     def of_phase(self, phase: str) -> list[TrialRecord]:
         """Return the trials of a phase; none when it hasn't been reached."""
@@ -129,12 +133,33 @@ class Run:
     @cached_property
     def metric(self) -> str:
         """The metric's name, ``metric`` where no file says it."""
-        return str(self.result.get("metric") or _named(self.study, "metric") or "metric")
+        return metric_of(self._told_metric, self.task)[0]
 
     @cached_property
-    def mode(self) -> str:
-        """``max`` or ``min``: which of the metric's values are better."""
-        return str(self.result.get("mode") or _named(self.study, "mode") or "max")
+    def mode(self) -> Literal["max", "min"]:
+        """Which of the metric's values are better."""
+        return metric_of(self._told_metric, self.task)[1]
+
+    @property
+    def _told_metric(self) -> str | None:
+        told = self.result.get("metric") or (self.study.get("study") or self.study).get("metric")
+        return None if told is None else str(told)
+
+    @property
+    def task(self) -> str:
+        """``classification`` or ``regression``; empty where no file says it."""
+        return str((self.provenance.get("spec") or {}).get("task") or "")
+
+    @property
+    def resolution(self) -> float:
+        """The step in which the metric comes on the test rows; 0 where it has none."""
+        num_rows = (self.provenance.get("data") or {}).get("test")
+        return 1.0 / num_rows if num_rows and self.task == "classification" else 0.0
+
+    @property
+    def ranks_by_metric(self) -> bool:
+        """Whether trials are ranked by the metric, not by the loss."""
+        return (self.study.get("study") or self.study).get("promote_by") == "metric"
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -181,18 +206,11 @@ def read_run(run_dir: Path) -> Run:
         trust=tuple(_read_json(run_dir / "trust.json")),
         weakness_before=_read_json(run_dir / "weakness" / "before.json"),
         weakness_after=_read_json(run_dir / "weakness" / "after.json"),
+        complete=tuple(phase for phase in PHASES if (run_dir / phase / DONE).is_file()),
     )
     if not (run.trials or run.spaces or run.journal or run.result or run.study):
         raise RunDirError(f"'{run_dir}' holds nothing of a run; give the folder that the run wrote")
     return run
-
-
-def _named(study: dict[str, Any], key: str) -> str | None:
-    """Find the first text under ``key`` in the study, at any depth."""
-    if isinstance(study.get(key), str):
-        return str(study[key])
-    parts = (part for part in study.values() if isinstance(part, dict))
-    return next((found for part in parts if (found := _named(part, key))), None)
 
 
 def _read_phase(run_dir: Path, phase: str) -> list[TrialRecord]:

@@ -27,6 +27,7 @@ from search.report.spaces import space_rows
 from search.report.strips import strips
 from search.report.trust import trust_figure, trust_rows
 from search.report.weakness import weakness_parts
+from search.strategy.trust import GOOD, LOW
 
 _VERDICTS = {
     "better": "Better than the baseline",
@@ -135,10 +136,11 @@ def plot(figure: go.Figure, label: str, frames: Sequence[dict[str, Any]] = ()) -
 def _headline(run: Run) -> dict[str, Any]:
     unknown = dict.fromkeys(("statement", "verdict", "difference", "ci95", "p_value"))
     comparison = unknown | (run.result.get("comparison") or {})
-    status = run.result.get("status") or "interrupted"
+    status = run.result.get("status") or "unfinished"
     return {
         "status": status,
         "reached": data.reached(run),
+        "complete": run.complete,
         "comparison": comparison,
         "verdict": _VERDICTS.get(str(comparison["verdict"])),
         "winner": _side(run.result.get("winner")),
@@ -204,6 +206,7 @@ def _search(run: Run) -> dict[str, Any]:
         "failures": data.failures(run),
         "verdict_rows": data.verdict_rows(run),
         "trust_rows": trust,
+        "trust_zones": (GOOD, LOW),
         "trust_plot": plot(trust_figure(trust), "Rank correlations between fidelities"),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
@@ -110,7 +111,7 @@ def _strip_axis(strip: Strip) -> dict[str, Any]:
         ends = [-0.6, len(places) - 0.4]
         return {
             "tickvals": places,
-            "ticktext": list(strip.values),
+            "ticktext": [escape(value) for value in strip.values],
             "range": ends,
             "zeroline": False,
         }

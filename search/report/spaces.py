@@ -49,7 +49,7 @@ class SpaceRow:
         before: Its range in coarse; None for a choice.
         after: Its range in fine; None for a choice, or where it is no longer searched.
         chips: A choice's values.
-        fixed: The value that fine fixed it at; None where it is searched.
+        fixed: The value that fine fixed it at, or the study; None where it is searched.
         change: ``narrowed``, ``widened``, ``reopened``, ``fixed``, ``kept``, ``changed``,
             ``dropped``, ``added``; empty before the narrowing.
         why: The evidence in words.
@@ -166,7 +166,7 @@ def _derived(
     """Say what happened to a dimension that the evidence doesn't mention, and why."""
     if not narrowed:
         return "", ""
-    if fixed is not None:
+    if fixed is not None and (old is None or old["type"] != "fixed"):
         return "fixed", ""
     if old is None:
         return "added", ""

@@ -62,8 +62,8 @@ def strips(run: Run) -> list[Strip]:
     trials = [trial for phase in ("coarse", "fine") for trial in run.of_phase(phase)]
     losses = [trial.loss for trial in trials if math.isfinite(trial.loss)]
     ends = (min(losses), float(np.quantile(losses, 0.98))) if losses else (1.0, 1.0)
-    searched = [d for d in (before | after).values() if d["type"] != "fixed"]
-    found = [_strip(before.get(d["name"], d), after.get(d["name"]), trials, ends) for d in searched]
+    searched = [d for d in (after | before).values() if d["type"] != "fixed"]
+    found = [_strip(d, after.get(d["name"]), trials, ends) for d in searched]
     return [strip for strip in found if strip.dots]
 
 
@@ -74,7 +74,8 @@ def _strip(
     losses: tuple[float, float],
 ) -> Strip:
     name, values = first["name"], [*values_of(first)]
-    values += [value for value in values_of(after) if value not in values]
+    if "low" not in first:
+        values += [value for value in values_of(after) if value not in values]
     dots = []
     for index, trial in enumerate(trials):
         if name in trial.config:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from search.insight.result import BASELINE
 from search.report import text
 
 _VERDICT_STYLE = {"better": "bold green", "tie": "bold yellow", "worse": "bold red"}
@@ -24,7 +25,14 @@ def print_summary(result: Mapping[str, Any], report: str | None, console: Consol
     comparison = result.get("comparison") or {}
     if comparison.get("statement"):
         style = _VERDICT_STYLE.get(comparison.get("verdict", ""), "bold")
-        _say(console, comparison["statement"], style)
+        stays = (result.get("winner") or {}).get("trial_id") == BASELINE
+        _say(console, comparison["statement"], "bold yellow" if stays else style)
+        if stays and comparison.get("verdict") == "better":
+            _say(
+                console,
+                "That is the best finalist; on validation, by which the winner is "
+                "chosen, the published default did best: it stays.",
+            )
     if result.get("status") != "complete":
         _say(console, f"The run {_state(result)} before its end.", "yellow")
         if result.get("reason"):
@@ -52,7 +60,7 @@ def _scores(result: Mapping[str, Any]) -> list[str]:
         if test.get("mean") is not None:
             spread = test.get("sd") if (test.get("n") or 0) > 1 else None
             origin = result[name].get("source" if name == "baseline" else "trial_id")
-            origin = "the published default" if origin == "baseline" else origin
+            origin = "the published default" if origin == BASELINE else origin
             score = f"test {result.get('metric')} {text.mean_sd(test['mean'], spread)}"
             seeds = f"{test.get('n')} seed{'' if test.get('n') == 1 else 's'}"
             lines.append(f"{name:<10} {score} over {seeds}" + (f" ({origin})" if origin else ""))

@@ -83,7 +83,7 @@ def mean_sd(mean: float | None, sd: float | None) -> str:
     """
     if mean is None or sd is None or not (math.isfinite(mean) and math.isfinite(sd)):
         return number(mean)
-    return f"{mean:.{_places(sd)}f} ± {sd:.{_places(sd)}f}"
+    return f"{mean:{_form(sd)}} ± {sd:{_form(sd)}}"
 
 
 def interval(low: float | None, high: float | None, signed: bool = False) -> str:
@@ -96,8 +96,8 @@ def interval(low: float | None, high: float | None, signed: bool = False) -> str
     """
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return NONE
-    sign, places = "+" if signed else "", _places((high - low) / 2)
-    return f"[{low:{sign}.{places}f}, {high:{sign}.{places}f}]"
+    sign, form = "+" if signed else "", _form((high - low) / 2)
+    return f"[{low:{sign}{form}}, {high:{sign}{form}}]"
 
 
 def difference(value: float | None, low: float | None = None, high: float | None = None) -> str:
@@ -106,7 +106,7 @@ def difference(value: float | None, low: float | None = None, high: float | None
         return NONE
     if low is None or high is None or not math.isfinite(high - low):
         return f"{value:+.3g}"
-    return f"{value:+.{_places((high - low) / 2)}f}"
+    return f"{value:+{_form((high - low) / 2)}}"
 
 
 def aligned(values: Sequence[float]) -> list[str]:
@@ -120,10 +120,12 @@ def aligned(values: Sequence[float]) -> list[str]:
     return [number(value) if exponent else f"{value:.{places}f}" for value in values]
 
 
-def _places(spread: float) -> int:
+def _form(spread: float) -> str:
+    """Return the format with two digits of a spread: fixed, or with an exponent where it's tiny."""
     if spread <= 0:
-        return 4
-    return min(max(1 - math.floor(math.log10(spread)), 0), 6)
+        return ".4f"
+    places = max(1 - math.floor(math.log10(spread)), 0)
+    return f".{places}f" if places <= 6 else ".3e"
 
 
 def short_config(config: Mapping[str, Any]) -> str:

@@ -11,9 +11,8 @@ import plotly.graph_objects as go
 from search.report import text
 from search.report.canvas import GREEN, ORANGE, RED, new_figure
 from search.report.files import Run
+from search.strategy.trust import GOOD, LOW
 
-GOOD, LOW = 0.7, 0.5
-"""Where the zones of the picture begin and end, as in the guide."""
 _COLOURS = {"good": GREEN, "fair": ORANGE, "low": RED}
 
 

@@ -140,9 +140,9 @@ def _place(told: Explanation) -> str:
     place = told.place
     if place.rank is None:
         return f"none: {place.of} trials of {told.trial.phase} have a finite validation loss"
-    first = "" if place.rank == 1 else f"; {place.best_id} is first: {text.number(place.best_loss)}"
+    first = "" if place.rank == 1 else f"; {place.best_id} is first: {place.best_standing}"
     own = f"{place.rank} of {place.of} in {told.trial.phase}"
-    return f"{own} by lowest validation loss, {text.number(place.loss)}{first}"
+    return f"{own}, best {place.standing}{first}"
 
 
 def _cost(told: Explanation) -> str:

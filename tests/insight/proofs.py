@@ -4,7 +4,10 @@ from search.events import Ending, Evaluation, Trial
 from search.trials import History
 
 Accuracies = list[tuple[float, float]]
-SOURCES = {"f1": "finalist:f1", "f2": "finalist:f2", "baseline": "baseline:a paper"}
+SOURCES = {
+    **{name: f"finalist:{name}" for name in ("f1", "f2", "f10")},
+    "baseline": "baseline:a paper",
+}
 
 
 def confirmed(*, loss: dict[str, float] | None = None, **accuracies: Accuracies) -> History:

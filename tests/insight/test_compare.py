@@ -106,3 +106,14 @@ def test_the_interval_is_the_paired_t_test_s(values: list[float]) -> None:
     wanted = ttest_rel(values, second)
     assert found.p_value == pytest.approx(wanted.pvalue)
     assert found.ci95 == pytest.approx(tuple(wanted.confidence_interval(0.95)))
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_seed_whose_value_is_no_number_says_nothing(mode, broken: float) -> None:
+    first, second = by_seed([1.0, broken, 1.1]), by_seed([1.0, 1.2, 1.1])
+    found = compare(first, second, metric="rmse", mode=mode)
+    assert found.verdict == "tie"
+    assert "over 2 seeds" in found.statement
+    nothing = compare(by_seed([broken] * 3), second, metric="rmse", mode=mode)
+    assert (nothing.verdict, nothing.ci95) == ("tie", None)

@@ -87,3 +87,27 @@ def test_before_there_is_a_winner_nothing_is_said_against_anyone(name: str) -> N
     proof = contest(winner=None, f1=HIGH, baseline=LOW)
     assert {each.why_not for each in proof.ranked} == {""}
     assert proof.outcome(name).endswith("; the proof isn't complete")
+
+
+def test_one_with_failed_runs_is_said_to_have_them_whatever_its_values() -> None:
+    history = confirmed(f1=HIGH[:2], f2=LOW, baseline=LOW)
+    history.apply(Trial("x-f1-s2", "confirm", "finalist:f1", {}, 2, 100, (50, 100)))
+    history.apply(Ending("x-f1-s2", "failed", "diverged"))
+    proof = Contest(history, metric="accuracy", mode="max", winner="f2")
+    failed = proof.find("f1")
+    assert failed is not None
+    assert failed.why_not == "1 of its 3 runs failed, none of f2's"
+
+
+def test_one_that_the_seeds_tell_from_the_best_isn_t_said_to_be_like_it() -> None:
+    """Between the best and the winner, which the seeds can't tell from the best."""
+    best: Accuracies = [(0.96, 0.9), (0.97, 0.9), (0.98, 0.9)]
+    winner: Accuracies = [(0.99, 0.9), (0.93, 0.9), (0.97, 0.9)]
+    between: Accuracies = [(0.959, 0.9), (0.969, 0.9), (0.979, 0.9)]
+    losses = {"f1": 0.3, "f2": 0.1, "f10": 0.2}
+    proof = contest(winner="f2", loss=losses, f1=best, f2=winner, f10=between, baseline=LOW)
+    third = proof.find("f10")
+    assert third is not None
+    assert third.why_not == (
+        "validation accuracy 0.969, which the seeds can tell from the best; f2's 0.9633 they can't"
+    )

@@ -111,3 +111,17 @@ def test_a_training_that_goes_on_is_judged_by_what_it_has_trained() -> None:
     assert name_of(record(course, budget_evaluations=200)) == name_of(record(course))
     seldom = record([0.95, 0.96, 0.96, 0.96, 0.96, 0.96], budget_evaluations=18)
     assert name_of(seldom) == "healthy"  # how much came at once wasn't seen
+
+
+def test_where_nothing_beats_chance_the_scale_is_no_magnifying_glass() -> None:
+    nowhere = Scale(CHANCE, CHANCE)
+    course = record([0.0, -0.01, 0.005, -0.005, 0.0, 0.002, -0.003, 0.001, 0.0, 0.004])
+    verdict = judge(course, nowhere)
+    assert verdict is not None
+    assert all(abs(number) < 100 for number in verdict.numbers.values() if math.isfinite(number))
+
+
+def test_a_training_that_a_fault_ended_has_no_shape() -> None:
+    course = learning(0.99, 6)
+    assert name_of(ended(record(course), "failed", "the process died")) is None
+    assert name_of(ended(record(course), "completed", "trained")) == "healthy"

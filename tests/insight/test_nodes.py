@@ -51,6 +51,13 @@ def test_a_package_that_a_node_lacks_is_another_version() -> None:
     assert "none on 10.0.0.2" in found["versions"].message
 
 
+def test_torch_for_the_cpu_beside_torch_for_gpus_is_the_same_version() -> None:
+    head = replace(HEAD, versions={**VERSIONS, "torch": "2.13.0+cpu"})
+    assert not poor(head, replace(WORKER, versions={**VERSIONS, "torch": "2.13.0"}))
+    other = replace(WORKER, versions={**VERSIONS, "torch": "2.12.1"})
+    assert "2.13.0 on 10.0.0.1; 2.12.1 on 10.0.0.2" in poor(head, other)["versions"].message
+
+
 def test_a_cluster_without_a_cpu_for_trials_fails() -> None:
     assert poor(HEAD)["nodes"].status == "FAIL"
 

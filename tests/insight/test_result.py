@@ -93,3 +93,16 @@ def test_a_phase_s_cost_is_counted_in_samples_and_slot_seconds() -> None:
     assert cost["training_share"] == 0.5
     assert cost["trial_start_seconds"] == 0.1
     assert count_trials({"confirm": history}) == {"confirm": 2, "stopped": 0, "failed": 0}
+
+
+def test_trials_that_are_too_slow_are_counted_together_and_ask_for_time() -> None:
+    history = History()
+    for number in range(5):
+        name = f"c{number:04d}"
+        history.apply(Trial(name, "coarse", "sobol", {}, number, 100, (50, 100)))
+        reason = f"too slow: a full run would take {100 + number} s, and confirmation has room for"
+        history.apply(Ending(name, "stopped", reason))
+    said = explain_nothing_converged(history)
+    assert said == (
+        "nothing converged in coarse: 5 x too slow; give more time, or a space of smaller networks"
+    )

@@ -103,6 +103,7 @@ def test_who_proposed_a_trial_is_said_in_words() -> None:
     assert proposer("default:a paper: with colons") == "a published default: a paper: with colons"
     assert proposer("survivor:c0003") == "a survivor of coarse: c0003, trained anew"
     assert proposer("sobol").startswith("a Sobol point")
+    assert proposer("grid") == "a point of the grid"
     assert proposer("gp").startswith("the model's proposal")
     assert proposer("oracle") == "oracle"
 

@@ -425,6 +425,7 @@ def build(path: Path, phases=("coarse", "fine", "confirm")) -> Path:
     builder.surroundings()
     for phase in phases:
         getattr(builder, phase)()
+        (path / phase / "done.json").write_text("{}")
     return path
 
 

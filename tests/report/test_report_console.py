@@ -236,3 +236,12 @@ def test_summary_of_an_interrupted_run():
     nothing = {"winner": None, "baseline": None, "comparison": None}
     said = summary({"status": "interrupted", "metric": "accuracy"} | nothing, None)
     assert said.strip() == "The run was interrupted before its end."
+
+
+def test_summary_says_why_the_default_stays_though_a_finalist_is_better_on_test(run_dir):
+    result = json.loads((run_dir / "result.json").read_text())
+    assert result["comparison"]["verdict"] == "better"
+    result["winner"] = {**result["baseline"], "trial_id": "baseline"}
+    said = " ".join(summary(result, None).split())
+    assert "That is the best finalist; on validation" in said
+    assert "the published default did best: it stays." in said

@@ -1,5 +1,6 @@
 """The report's numbers by value, and that figures draw them."""
 
+import json
 import math
 
 import numpy as np
@@ -329,3 +330,34 @@ def test_sparkline_is_logarithmic():
     assert text.sparkline(list(np.geomspace(100, 1, 8))) == "█▇▆▅▄▃▂▁"
     assert text.sparkline([1.0, math.nan, 0.5]) == "█x▁"
     assert text.sparkline([2.0, 2.0]) == "▅▅"
+
+
+def test_tiny_units_keep_their_digits():
+    assert text.mean_sd(3.21e-8, 1e-9) == "3.210e-08 ± 1.000e-09"
+    assert text.interval(-1e-9, 3e-9, True) == "[-1.000e-09, +3.000e-09]"
+    assert text.difference(1e-9, -1e-9, 3e-9) == "+1.000e-09"
+
+
+def test_what_narrowing_fixed_keeps_its_picture_and_what_the_study_fixed_has_none(
+    tmp_path, build_run
+):
+    run_dir = build_run(tmp_path / "run")
+    before, after = (json.loads((run_dir / "space" / f"{n}.json").read_text()) for n in (0, 1))
+    first, second = "num_layers", "weight_decay"
+    for space in (before, after):
+        for each in space["dimensions"]:
+            if each["name"] == second or (each["name"] == first and space is after):
+                middle = each["low"] if "low" in each else each["value"]
+                each |= {"type": "fixed", "value": middle}
+                for key in ("low", "high", "log"):
+                    each.pop(key, None)
+    after["evidence"] = []
+    for number, space in enumerate((before, after)):
+        (run_dir / "space" / f"{number}.json").write_text(json.dumps(space))
+    run = read_run(run_dir)
+    drawn = {strip.name: strip for strip in strips(run)}
+    assert second not in drawn
+    assert drawn[first].values == ()
+    rows = {row.name: row for row in space_rows(run.space_before, run.space_after)}
+    assert rows[first].change == "fixed"
+    assert rows[second].change == "kept"

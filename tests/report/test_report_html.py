@@ -437,3 +437,31 @@ def test_a_chosen_trial_is_drawn_and_told(tmp_path, build_run):
     told = re.search(r'<figcaption class="words">([^<]+)<', done.stdout)
     assert told is not None
     assert html.unescape(told[1]) == html.unescape(words[2]) != html.unescape(words[0])
+
+
+def test_a_phase_that_was_cut_off_isn_t_called_complete(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse", "fine"))
+    (run_dir / "fine" / "done.json").unlink()
+    assert Page(write_report(run_dir).read_text()).title.strip() == (
+        "Not finished yet: the coarse phase is complete"
+    )
+
+
+def test_a_default_that_wins_though_a_finalist_did_better_on_test_is_explained(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run")
+    result = json.loads((run_dir / "result.json").read_text())
+    result["winner"] = result["baseline"]
+    (run_dir / "result.json").write_text(json.dumps(result))
+    assert result["comparison"]["verdict"] == "better"
+    text = write_report(run_dir).read_text()
+    assert "it did best on validation, by which the winner is chosen" in text
+    assert "no finalist has earned its place" not in text
+
+
+def test_before_there_is_a_result_the_metric_is_the_study_s_or_the_task_s(tmp_path, build_run):
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    (run_dir / "study.json").write_text(json.dumps({"study": {"metric": None}}))
+    (run_dir / "provenance.json").write_text(json.dumps({"spec": {"task": "regression"}}))
+    assert "Metric: rmse, lower is better." in write_report(run_dir).read_text()
+    (run_dir / "study.json").write_text(json.dumps({"study": {"metric": "r2"}}))
+    assert "Metric: r2, higher is better." in write_report(run_dir).read_text()
