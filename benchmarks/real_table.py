@@ -24,7 +24,7 @@ _INTRODUCTION = """# Real trainings, several seeds
 Written by `python -m benchmarks.real_table`; nothing here is typed in by hand.
 
 `SIEVE_DATA=FOLDER python -m benchmarks.real --seeds 5 --out DIR` runs what isn't in `DIR` yet. The
-peers need `pip install 'sieve-search[benchmarks,peers]'`.
+peers need `scripts/install .venv benchmarks,peers`.
 
 Every method searches for the same wall time on the same slots, data, model and space, one run at a
 time. The *loss* is the lowest on validation (the rows that sieve's search looks at, at most 5,000)

@@ -22,7 +22,7 @@ Written by `python -m benchmarks.end_to_end`; nothing here is typed in by hand.
 
 `SIEVE_DATA=FOLDER python -m benchmarks.end_to_end --tasks digits,fashion_mnist,adult --peers`
 measures all of it again, on the machine that it runs on. The peers need
-`pip install 'sieve-search[benchmarks]'`.
+`scripts/install .venv benchmarks`.
 
 More of it: [the search](search/README.md) against its peers, [real trainings](REAL.md) of several
 seeds, [the guide's judgement](guide/README.md), [a cluster](cluster/README.md), [the training

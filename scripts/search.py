@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Run a study, or go on with it, on the Ray cluster that this machine belongs to.
 
-    ray submit cluster.yaml scripts/search.py STUDY.yaml --out FOLDER [options of 'sieve run']
+    ray submit cluster.yaml scripts/search.py -- STUDY.yaml --out FOLDER [options of 'sieve run']
 
 ``ray submit`` copies this file alone into the head's home folder and runs it there; the package has
 to be installed on every node. Where FOLDER holds the same study's run already, that run goes on.

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from search.insight.tables import CURVES, TRIALS
+
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/cluster.md")
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/cluster.md", "docs/results.md")
 FOLDERS = [ROOT, ROOT / "search"]
 
 
@@ -39,3 +41,23 @@ def test_the_layers_are_drawn_as_they_are_checked() -> None:
     drawn = re.search(r"^cli ► .*?(?=^```)", (ROOT / "ARCHITECTURE.md").read_text(), re.M | re.S)
     assert drawn is not None
     assert drawn[0].split() == " ► ".join(layers).replace("search.", "").split()
+
+
+def test_what_is_in_the_tables_is_documented() -> None:
+    """Of ``result.json`` a complete run's test says the same."""
+    text = (ROOT / "docs" / "results.md").read_text()
+    for title, schema in (("trials.parquet", TRIALS), ("curves.parquet", CURVES)):
+        section = text.split(f"## {title}")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| (`.*?`) \|", section, re.M)
+        assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == schema.names
+
+
+def test_every_module_that_isn_t_execution_is_kept_from_ray() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (kept,) = [c["source_modules"] for c in contracts["contracts"] if "Ray" in c["name"]][:1]
+    found = {path.stem for path in (ROOT / "search").iterdir() if path.name[0] not in "._p"}
+    found |= {path.stem for path in (ROOT / "search").glob("p*.py")}
+    assert set(kept) == {
+        "models",
+        *(f"search.{name}" for name in found - {"execution", "__init__"}),
+    }

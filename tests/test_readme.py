@@ -44,7 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 content = content.replace(long, short)
             (folder / name).write_text(content)
     iris = load_iris(as_frame=True)
-    frame = iris.data.assign(species=iris.target_names[iris.target], comment=None)
+    frame = iris.data.assign(species=iris.target_names[iris.target])
+    frame["plot"] = [number % 7 for number in range(len(frame))]
     frame.to_csv(folder / "flowers.csv", index=False)
     return folder
 

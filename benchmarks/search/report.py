@@ -231,7 +231,7 @@ Written by `python -m benchmarks.search.report`; nothing here is typed in by han
 
 `SIEVE_BENCH=FOLDER python -m benchmarks.search --methods M,… --tasks T,… --seeds 10 --workers 8
 --out DIR` runs what isn't in `DIR` yet, and `python -m benchmarks.search.report DIR …` writes this
-page from the folders. The peers need `pip install 'sieve-search[peers]'`; NePS asks for an older
+page from the folders. The peers need `scripts/install .venv peers`; NePS asks for an older
 pandas and for torchvision, and was installed beside them without its requirements
 (`pip install --no-deps neural-pipeline-search ifbo pymoo more-itertools portalocker seaborn`).
 Syne Tune 0.16 ships no MOBSTER any more: its ASHA with density ratios (BORE) and with conformal
@@ -255,10 +255,11 @@ reduction factor of 3 and the tasks' lowest fidelity.
 
 `trained:DATA` are trainings that really take place (`SIEVE_DATA` names the folder with the data):
 `models.mlp` on 3,000 rows in the space that users search, twenty dimensions of which most are
-choices and some are active only where another has a value. Only their time is simulated. No loss
-is known there but of what was trained, so regret is the share of the labels' entropy that the
-lowest loss seen leaves, 1 for whoever knows the classes' shares and nothing else, and *CPU* and
-*killed* stay empty. `sieve_prior` begins with the model's published default, as a run does.
+choices and some are active only where another has a value. Only their time is simulated. No loss is
+known there but of what was trained, so regret is the share of the labels' entropy that the lowest
+loss seen leaves, 1 for whoever knows the classes' shares and nothing else, and *CPU* and *killed*
+stay empty. `sieve_prior` begins with a published default, as a run does, `sieve_wrong_prior` with
+the worst of 200 random configurations; `sieve_tpe` asks HyperOpt's TPE in fine.
 
 sieve was developed on the tasks below, so its figures are rosier than on others. Four of its
 settings were chosen with its results in view: that it names a full training once it has ten, when

@@ -107,9 +107,11 @@ def _role(iam: Any, name: str) -> str:
 
 
 def _grant(iam: Any, role: str, statements: list[Statement]) -> None:
+    policy = {"RoleName": role, "PolicyName": CLUSTER}
     if statements:
-        document = _document(statements)
-        iam.put_role_policy(RoleName=role, PolicyName=CLUSTER, PolicyDocument=document)
+        iam.put_role_policy(**policy, PolicyDocument=_document(statements))
+    else:
+        _unless_there("NoSuchEntity", iam.delete_role_policy, policy)
 
 
 def _document(statements: list[Statement]) -> str:
