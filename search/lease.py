@@ -22,7 +22,7 @@ from search.storage import Storage
 
 LEASE = "lease"
 """The file in an object storage."""
-BEAT_S, SILENCE_S = 3.0, 10.0
+BEAT_S, SILENCE_S = 2.0, 6.0
 """How often it is written; whoever doesn't for so long is gone."""
 
 
@@ -60,7 +60,7 @@ class StorageLease:
         storage: The run's.
 
     Raises:
-        RunDirError: Another session writes it; that takes ten seconds to see.
+        RunDirError: Another session writes it; that takes six seconds to see.
         Unwritable: The storage doesn't answer.
     """
 

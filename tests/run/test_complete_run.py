@@ -351,15 +351,6 @@ def test_a_plan_says_what_a_run_would_cost_and_leaves_nothing(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_budget_a_plan_counts_the_trials_that_a_run_would_have(tmp_path: Path) -> None:
-    settings = ["--set", "coarse.num_trials=5", "--set", "fine.num_trials=4"]
-    settings += ["--set", "budget.full_epochs=4", "--json"]
-    ended = Command(tmp_path).run("plan", "--data", "sklearn:wine", *settings)
-    assert ended.returncode == 0, ended.stderr
-    ahead = json.loads(ended.stdout)
-    assert [phase["num_trials"] for phase in ahead["phases"]][:2] == [5, 4]
-
-
 def test_the_report_opens_offline(done: tuple[Path, list[dict]]) -> None:
     page = (done[0] / "report.html").read_text()
     assert "<script src=" not in page
