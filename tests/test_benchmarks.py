@@ -116,11 +116,12 @@ def test_a_peer_searches_with_sieve_s_longest_training_and_is_tested_with_the_pr
 
 
 def test_real_trainings_are_compared_by_the_time_to_the_loss_of_the_other():
-    ours = {"curve": [[10.0, 0.5], [40.0, 0.2]], "test": {"mean": 0.9}}
+    curve = [[10.0, 0.5], [40.0, 0.2]]
+    ours = {"curve": curve, "test": {"mean": 0.9}, "search_seconds": 160.0}
     theirs = {"curve": [[20.0, 0.6], [80.0, 0.3]], "test": {"mean": 0.8}}
     best, other = rows_of("digits", {"sieve": {0: ours}, "syne_tune": {0: theirs}})
     assert best[:2] == ["digits", "sieve"]
-    assert other[4:7] == ["80 s", "40 s", "0.50"]
+    assert other[4:8] == ["80 s", "40 s", "0.25", "0.50"]
     assert other[-1].startswith("+0.1000")
 
 
