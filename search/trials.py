@@ -197,3 +197,35 @@ class History:
     def samples_seen(self) -> int:
         """Training samples of all trials together."""
         return sum(record.samples_seen for record in self)
+
+
+def rank_records(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Record]:
+    """Order records from best to worst: the higher rung first, then the better value at it.
+
+    Failed trials and those that reached no rung are left out.
+    """
+
+    def key(record: Record) -> tuple[int, float]:
+        level = highest_rung(record, rungs)
+        value = record.value_at(rungs[level]) if level >= 0 else None
+        return (-level, math.inf if value is None else value)
+
+    ranked = [r for r in records if highest_rung(r, rungs) >= 0 and math.isfinite(r.value)]
+    return sorted(ranked, key=key)
+
+
+def rank_by_value(records: Iterable[Record]) -> list[Record]:
+    """Order records of any length by the best value so far, best first.
+
+    More training only lowers it: whoever is ahead after less is ahead. Failed trials and those
+    without an evaluation are left out.
+    """
+    valued = [(record.value, record) for record in records if record.evaluations]
+    usable = [pair for pair in valued if math.isfinite(pair[0])]
+    return [record for _, record in sorted(usable, key=lambda pair: pair[0])]
+
+
+def highest_rung(record: Record, rungs: tuple[int, ...]) -> int:
+    """Return the index of the highest rung that the record has a value at; -1 for none."""
+    reached = [level for level, rung in enumerate(rungs) if record.value_at(rung) is not None]
+    return max(reached, default=-1)

@@ -303,14 +303,20 @@ def test_another_folder_is_refused_without_fetching_it(
         RunDir.open(folder.address)
 
 
-def test_a_storage_that_answers_again_at_the_end_gets_what_it_lacked(
-    folder: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = Mirror(folder, lambda name: False)
+def unsent(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> tuple[Mirror, Path]:
+    """Return a mirror with a log that has a line which the storage hasn't got."""
     monkeypatch.setattr(mirror, "INTERVAL_S", 1e6)
+    made = Mirror(folder, lambda name: False)
     (log := made.folder / "log.jsonl").write_bytes(b"")
     made.follow("log.jsonl")
     log.write_bytes(b"line 1\n")
+    return made, log
+
+
+def test_a_storage_that_answers_again_at_the_end_gets_what_it_lacked(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = unsent(folder, monkeypatch)
     made._error = Unwritable("it didn't answer for long")
     made.close()
     assert not made.folder.exists()
@@ -322,11 +328,7 @@ def test_a_storage_that_answers_again_at_the_end_gets_what_it_lacked(
 def test_what_a_storage_never_got_stays_here_and_is_named(
     folder: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Mirror(folder, lambda name: False)
-    monkeypatch.setattr(mirror, "INTERVAL_S", 1e6)
-    (log := made.folder / "log.jsonl").write_bytes(b"")
-    made.follow("log.jsonl")
-    log.write_bytes(b"line 1\n")
+    made, log = unsent(folder, monkeypatch)
 
     def refuse(self, data: bytes, name: str) -> None:
         raise Unwritable("it doesn't answer")

@@ -80,9 +80,11 @@ def preflight(
     options = given(data, label, model, seed=seed, accept=accept)
     resolved = study_of(study, options, settings or [])
     from search.data import DataOptions, load_dataset
+    from search.insight.findings import check_names
     from search.task import load_model
     from search.training.preflight import preflight_on
 
+    check_names(resolved.checks.accept)
     module = load_model(resolved.model)
     dataset = load_dataset(DataOptions.of(resolved.data, resolved.seed))
     findings = preflight_on(module, dataset, resolved)
@@ -145,7 +147,6 @@ def _show(
         more: Lines for people, below it.
     """
     from search.findings import failures
-    from search.insight.findings import check_names
     from search.report import print_findings
 
     def in_words() -> None:
@@ -153,7 +154,6 @@ def _show(
         for line in more:
             typer.echo(line)
 
-    check_names(accepted)
     found = [each.to_json() for each in findings]
     show(found, as_json, in_words)
     if failures(findings, accepted):

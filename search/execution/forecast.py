@@ -11,8 +11,7 @@ from search.strategy.budget import Plan
 from search.strategy.deadline import Deadline
 from search.strategy.method import Method
 from search.strategy.phase import PhaseStrategy
-from search.strategy.ranking import rank_records
-from search.trials import History, Record
+from search.trials import History, Record, rank_records
 
 
 @dataclass(frozen=True)

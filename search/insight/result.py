@@ -137,6 +137,16 @@ def metric_of(told: str | None, task: str) -> tuple[str, Literal["max", "min"]]:
     return metric, "min" if metric in _LOWER_IS_BETTER else "max"
 
 
+def resolution_of(task: str, num_rows: int | None) -> float:
+    """Return the step in which a metric comes on so many rows; 0 where it has none, or isn't known.
+
+    Args:
+        task: ``classification`` or ``regression``.
+        num_rows: Of the part that it is taken on.
+    """
+    return 1.0 / num_rows if num_rows and task == "classification" else 0.0
+
+
 def in_order(confirmed: Sequence[Confirmed], mode: Literal["max", "min"]) -> list[Confirmed]:
     """Return the configurations with a completed run, the best on validation first.
 

@@ -25,11 +25,11 @@ from search.insight.explanation import (
     raised,
     state_of,
 )
-from search.insight.result import BASELINE, metric_of
+from search.insight.result import BASELINE, metric_of, resolution_of
 from search.insight.trail import Judgements, trail
 from search.rundir import COARSE_SPACE, PLAN, PROVENANCE, RESULT, RunDir
 from search.space import Config
-from search.trials import History, Record
+from search.trials import History, Record, rank_by_value, rank_records
 
 
 def explain(run: RunDir, name: str | None = None) -> Answer:
@@ -72,7 +72,7 @@ class _Files:
             metric=self.metric,
             mode=self.mode,
             winner=(self.json[RESULT].get("winner") or {}).get("trial_id"),
-            resolution=1.0 / num_rows if num_rows and self.task == "classification" else 0.0,
+            resolution=resolution_of(self.task, num_rows),
         )
 
     @cached_property
@@ -91,13 +91,9 @@ class _Files:
     def _best_default(self) -> Record | None:
         """Return the published default that the proof will have, as far as coarse has come."""
         rungs = tuple(self.json[PLAN].get("rungs") or ())
-        found: list[tuple[int, float, Record]] = []
-        for record in self.histories["coarse"]:
-            reached = [value for rung in rungs if (value := record.value_at(rung)) is not None]
-            values = reached if rungs else [record.value]
-            if record.trial.is_default and values and math.isfinite(record.value):
-                found.append((-len(values), values[-1], record))
-        return min(found, key=lambda each: each[:2])[2] if found else None
+        defaults = [record for record in self.histories["coarse"] if record.trial.is_default]
+        ranked = rank_records(defaults, rungs) if rungs else rank_by_value(defaults)
+        return next(iter(ranked), None)
 
     def records(self) -> Iterator[Record]:
         """All records, in the order of the phases."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from search.errors import RunDirError
-from search.insight.result import metric_of
+from search.insight.result import metric_of, resolution_of
 from search.rundir import DONE
 
 PHASES = ("coarse", "fine", "confirm")
@@ -154,7 +154,7 @@ class Run:
     def resolution(self) -> float:
         """The step in which the metric comes on the test rows; 0 where it has none."""
         num_rows = (self.provenance.get("data") or {}).get("test")
-        return 1.0 / num_rows if num_rows and self.task == "classification" else 0.0
+        return resolution_of(self.task, num_rows)
 
     @property
     def ranks_by_metric(self) -> bool:

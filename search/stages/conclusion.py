@@ -14,7 +14,7 @@ from search.errors import RunDirError, RunFailed, SieveError, Unwritable
 from search.insight.ensemble import choose_ensemble
 from search.insight.evidence import Account, Evidence
 from search.insight.failures import explain_nothing_converged
-from search.insight.result import Confirmed, Proof, group_confirmed, prove
+from search.insight.result import Confirmed, Proof, group_confirmed, prove, resolution_of
 from search.insight.selection import NoEnsemble
 from search.insight.truth import Truth
 from search.rundir import AFTER, BEFORE
@@ -77,13 +77,12 @@ class Conclusion:
             RunFailed: No finalist's training has come to an end.
         """
         run, material = self._run, self._material
-        by_rows = material.data.spec.task == "classification"
         groups = group_confirmed(confirmed)
         proof = prove(
             groups,
             metric=material.metric,
             mode=material.mode,
-            resolution=1.0 / len(material.rows.test) if by_rows else 0.0,
+            resolution=resolution_of(material.data.spec.task, len(material.rows.test)),
         )
         if proof is None:
             error = RunFailed(explain_nothing_converged(confirmed))

@@ -11,9 +11,8 @@ from search.events import Trial
 from search.space import Config
 from search.strategy.budget import Ladder
 from search.strategy.phase import PhaseStrategy, trial_seed
-from search.strategy.ranking import rank_by_value, rank_records
 from search.task import Default
-from search.trials import History, Record
+from search.trials import History, Record, rank_by_value, rank_records
 
 BASELINE = "baseline"
 LAST = 0.25

@@ -27,13 +27,12 @@ from search.strategy.ranking import (
     is_wordless,
     name_of,
     observations_of,
-    rank_records,
 )
 from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.searchers import SEARCHERS, Question
 from search.strategy.trust import SURVIVOR, Trust, between_rows
 from search.strategy.watch import Watch
-from search.trials import History, Record
+from search.trials import History, Record, rank_records
 
 MIN_OBSERVATIONS = 8
 """Fewer don't tell a model more than chance does."""

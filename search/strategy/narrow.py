@@ -21,8 +21,7 @@ from search.strategy.budget import Ladder
 from search.strategy.change import Change
 from search.strategy.edges import at_edge, stretch
 from search.strategy.importance import Importance, measure_importance
-from search.strategy.ranking import rank_records
-from search.trials import History, Record
+from search.trials import History, Record, rank_records
 
 MIN_SURVIVORS = 5
 MARGIN = 0.2

@@ -1,4 +1,4 @@
-"""Who is ahead: trials in order, when they have come to different rungs."""
+"""What trials say at the rungs, to whoever learns from them."""
 
 from __future__ import annotations
 
@@ -77,35 +77,3 @@ def best_config(observations: Iterable[Observation]) -> Config | None:
     finite = [each for each in observations if math.isfinite(each.loss)]
     best = min(finite, key=lambda each: (-each.samples, each.loss), default=None)
     return None if best is None else best.config
-
-
-def rank_records(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Record]:
-    """Order records from best to worst: the higher rung first, then the better value at it.
-
-    Failed trials and those that reached no rung are left out.
-    """
-
-    def key(record: Record) -> tuple[int, float]:
-        level = highest_rung(record, rungs)
-        value = record.value_at(rungs[level]) if level >= 0 else None
-        return (-level, math.inf if value is None else value)
-
-    ranked = [r for r in records if highest_rung(r, rungs) >= 0 and math.isfinite(r.value)]
-    return sorted(ranked, key=key)
-
-
-def rank_by_value(records: Iterable[Record]) -> list[Record]:
-    """Order records of any length by the best value so far, best first.
-
-    More training only lowers it: whoever is ahead after less is ahead. Failed trials and those
-    without an evaluation are left out.
-    """
-    valued = [(record.value, record) for record in records if record.evaluations]
-    usable = [pair for pair in valued if math.isfinite(pair[0])]
-    return [record for _, record in sorted(usable, key=lambda pair: pair[0])]
-
-
-def highest_rung(record: Record, rungs: tuple[int, ...]) -> int:
-    """Return the index of the highest rung that the record has a value at; -1 for none."""
-    reached = [level for level, rung in enumerate(rungs) if record.value_at(rung) is not None]
-    return max(reached, default=-1)

@@ -10,8 +10,7 @@ from search.strategy.confirm import ConfirmPhase, choose_candidates
 from search.strategy.fine import FinePhase, first_proposals
 from search.strategy.grid import GridPhase
 from search.strategy.phase import PhaseStrategy, trial_seed
-from search.strategy.ranking import rank_records
-from search.trials import History
+from search.trials import History, rank_records
 
 
 def coarse_phase() -> CoarsePhase:
