@@ -99,6 +99,8 @@ def _paired(
     differences: np.ndarray, first: np.ndarray, second: np.ndarray, resolution: float
 ) -> tuple[float, float, float, float]:
     mean = float(differences.mean())
+    if abs(mean) <= 1e-12 * float(np.abs([first, second]).max()):
+        mean = 0.0  # what floating point leaves of it is no difference
     if np.ptp(differences) >= 1e-12:
         result = ttest_rel(first, second)
     elif np.ptp(first) >= 1e-12:

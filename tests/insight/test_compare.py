@@ -117,3 +117,12 @@ def test_a_seed_whose_value_is_no_number_says_nothing(mode, broken: float) -> No
     assert "over 2 seeds" in found.statement
     nothing = compare(by_seed([broken] * 3), second, metric="rmse", mode=mode)
     assert (nothing.verdict, nothing.ci95) == ("tie", None)
+
+
+def test_what_rounding_leaves_of_no_difference_isn_t_told() -> None:
+    first, second = by_seed([0.9833, 0.9805, 0.9805]), by_seed([0.9833, 0.9861, 0.9749])
+    found = compare(first, second, metric="accuracy", mode="max")
+    assert found.difference == 0.0
+    assert ": +0 accuracy (" in found.statement
+    tiny = compare(by_seed([3e-20, 1e-20]), by_seed([1e-20, 2e-20]), metric="rmse", mode="min")
+    assert tiny.difference == pytest.approx(5e-21), "small units are no noise"
