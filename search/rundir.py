@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from search.errors import RunDirError, Unwritable
+from search.errors import RunDirError
 from search.events import PHASES, Event, Phase, event_from_json, event_to_json
 from search.files import (
     append_whole,
@@ -129,11 +129,8 @@ class RunDir:
     def _fetched(cls, storage: Storage) -> RunDir:
         mirror = Mirror(storage, _is_left_there)
         run = cls(mirror.folder, mirror)
-        with run._gone_on_error():
-            try:
-                mirror.fetch()
-            except Unwritable as error:
-                raise RunDirError(f"{storage.address} can't be read: {error.__cause__}") from error
+        with run._gone_on_error(), storage.opening():
+            mirror.fetch()
         return run
 
     @contextlib.contextmanager
@@ -425,10 +422,8 @@ def _storage_of(address: str) -> Storage:
 
 
 def _holds_study(storage: Storage) -> bool:
-    try:
+    with storage.opening():
         return storage.read(STUDY) is not None
-    except Unwritable as error:
-        raise RunDirError(f"{storage.address} can't be read: {error.__cause__}") from error
 
 
 def _check_free(storage: Storage) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -147,6 +147,18 @@ class Storage:
             self.delete(".probe")
         except Unwritable as error:
             raise RunDirError(f"{self.address} can't be written: {error.__cause__}") from error
+
+    @contextlib.contextmanager
+    def opening(self) -> Iterator[None]:
+        """Look for the first time at what is there.
+
+        Raises:
+            RunDirError: It can't be read.
+        """
+        try:
+            yield
+        except Unwritable as error:
+            raise RunDirError(f"{self.address} can't be read: {error.__cause__}") from error
 
     def _output(self, name: str) -> fs.NativeFile:
         return _filesystem(self.address)[0].open_output_stream(self._path(name))
