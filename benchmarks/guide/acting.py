@@ -1,11 +1,9 @@
 """What acting on curves' verdicts saves: the same runs with ``verdicts: on`` and ``off``.
 
-``SIEVE_DATA=FOLDER python -m benchmarks.guide.acting --runs FOLDER --out FILE.json``
-
-A run of both for each seed, whose folders are kept and not run again; those with verdicts are the
-runs of ``benchmarks.real``, whose folder may be given. Compute is the seconds that
-trials of coarse and fine have trained and been evaluated for, until one of them had a validation
-loss that both runs came to.
+``SIEVE_DATA=FOLDER python -m benchmarks.guide.acting --out FOLDER`` runs both for each seed, one
+after the other, and keeps in ``FOLDER/acting`` what each has come to; what is there isn't run anew.
+Compute is the seconds that trials of coarse and fine have trained and been evaluated for, until one
+of them had a validation loss that both runs came to.
 """
 
 from __future__ import annotations
@@ -13,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-from dataclasses import dataclass
+import tempfile
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,14 @@ class Outcome:
     """What a run has come to.
 
     Attributes:
-        course: (seconds of training so far, lowest validation loss so far), rising.
+        course: [seconds of training so far, lowest validation loss so far], where the loss fell.
         test: The winner's mean metric on the test rows.
+        ended: How many trials a verdict ended.
     """
 
-    course: list[tuple[float, float]]
+    course: list[list[float]]
     test: float
+    ended: int
 
     @property
     def loss(self) -> float:
@@ -54,47 +56,51 @@ def outcome_of(run: RunDir) -> Outcome:
     logs = [run.path / phase / "events.jsonl" for phase in ("coarse", "fine")]
     events = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
     spent: dict[str, float] = {}
-    course, total, best = [], 0.0, float("inf")
+    course, total = [[0.0, float("inf")]], 0.0
     for event in events:
         if event["event"] != "evaluation":
             continue
         total += event["seconds"] - spent.get(event["trial_id"], 0.0)
         spent[event["trial_id"]] = event["seconds"]
-        best = min(best, event["validation_loss"])
-        course.append((total, best))
-    return Outcome(course, run.read_json("result.json")["winner"]["test"]["mean"])
+        course.append([total, min(course[-1][1], event["validation_loss"])])
+    fell = [after for before, after in pairwise(course) if after[1] < before[1]]
+    ended = sum(
+        each["event"] == "stop" and "samples" in each["message"] for each in run.read_journal()
+    )
+    return Outcome(fell, run.read_json("result.json")["winner"]["test"]["mean"], ended)
 
 
-def run_one(name: str, seed: int, verdicts: str, folder: Path) -> Outcome:
-    """Run a study once, if its folder holds no complete run yet."""
-    out = folder / f"{name}-{seed}" / {"on": "run", "off": "off"}[verdicts]
-    if not (out / "result.json").exists():
-        command = [*sieve_command(task_of(name), seed, out), "--set", f"verdicts={verdicts}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return outcome_of(RunDir.open(out))
+def run_one(name: str, seed: int, verdicts: str, kept: Path) -> Outcome:
+    """Run a study, if it wasn't run before, and return what it came to."""
+    path = kept / f"{name}-{seed}-{verdicts}.json"
+    if not path.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            command = [*sieve_command(task_of(name), seed, Path(folder, "run"))]
+            command += ["--set", f"verdicts={verdicts}"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            outcome = outcome_of(RunDir.open(Path(folder, "run")))
+        path.write_text(json.dumps(asdict(outcome)) + "\n")
+    return Outcome(**json.loads(path.read_text()))
 
 
-def compare(name: str, num_seeds: int, folder: Path) -> dict[str, Any]:
+def compare(name: str, num_seeds: int, kept: Path) -> dict[str, Any]:
     """Return a row of the table: how much less training, and how the ends differ."""
-    runs = {v: [run_one(name, seed, v, folder) for seed in range(num_seeds)] for v in ("on", "off")}
-    shares, ended = [], 0
-    for seed, (on, off) in enumerate(zip(runs["on"], runs["off"], strict=True)):
+    pairs = [[run_one(name, seed, v, kept) for v in ("on", "off")] for seed in range(num_seeds)]
+    shares = []
+    for on, off in pairs:
         loss = max(on.loss, off.loss)
         shares.append(on.seconds_to(loss) / off.seconds_to(loss))
-        journal = RunDir.open(folder / f"{name}-{seed}" / "run").read_journal()
-        ended += sum(each["event"] == "stop" and "samples" in each["message"] for each in journal)
-    losses, tests = (
-        [dict(enumerate(getattr(run, field) for run in runs[v])) for v in ("on", "off")]
-        for field in ("loss", "test")
-    )
+    differences = {}
+    for field in ("loss", "test"):
+        with_, without = (dict(enumerate(getattr(p[i], field) for p in pairs)) for i in (0, 1))
+        differences[field] = paired_difference(with_, without)
     return {
         "data": name,
         "seeds": str(num_seeds),
         "compute_to_the_same_loss": f"{float(np.exp(np.mean(np.log(shares)))):.2f}",
         "by_seed": " ".join(f"{share:.2f}" for share in shares),
-        "loss": paired_difference(*losses),
-        "test": paired_difference(*tests),
-        "trials_ended": str(ended),
+        **differences,
+        "trials_ended": str(sum(on.ended for on, _ in pairs)),
     }
 
 
@@ -103,9 +109,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", default=",".join(NAMES))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    kept = arguments.out / "acting"
+    kept.mkdir(parents=True, exist_ok=True)
     figures = Figures(
         "What acting on verdicts saves",
         "Training until the same validation loss, with verdicts over without, the geometric mean "
@@ -113,8 +120,8 @@ def main() -> None:
         "*test* the winner's accuracy: with minus without, and the 95 % interval.",
     )
     for name in arguments.tasks.split(","):
-        figures.add(**compare(name, arguments.seeds, arguments.runs))
-    figures.save(arguments.out)
+        figures.add(**compare(name, arguments.seeds, kept))
+    figures.save(arguments.out / "acting.json")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 ``SIEVE_DATA=FOLDER python -m benchmarks.guide.curves --trainings FILE.jsonl --out FILE.json``
 
-Two thirds of the trainings are for setting thresholds (``--part seen`` shows what they give there);
-the figures are of the last third.
+The trainings for setting thresholds are others (``--part seen``, in a file of their own) than those
+that the figures are of.
 """
 
 from __future__ import annotations
@@ -24,22 +24,30 @@ from search.insight.curves import Name, Scale, judge
 from search.trials import Record
 
 NAMES = get_args(Name)
-PER_CAUSE_AND_DATA = 6
-"""Trainings in each third."""
-WANTED = [
-    (name, label, third * PER_CAUSE_AND_DATA + number)
-    for third in (0, 1, 2)
-    for name in DATA
-    for label in PLANTS
-    for number in range(PER_CAUSE_AND_DATA)
-]
+NUMBERS = {"seen": range(12), "fresh": range(12, 18)}
+"""Of the trainings of each cause on each data set."""
+MORE_HEALTHY = range(18, 36)
+"""Fresh ones: a rate of one in twenty wants more than six of each data set."""
 
 
-def make(folder: Path, file: Path) -> None:
+def wanted(part: str) -> list[tuple[str, Name, int]]:
+    """Return a part's trainings: of which data, which cause, and the number of its draw."""
+    return [
+        (name, label, number)
+        for name in DATA
+        for label in PLANTS
+        for number in (
+            *NUMBERS[part],
+            *(MORE_HEALTHY if (part, label) == ("fresh", "healthy") else ()),
+        )
+    ]
+
+
+def make(folder: Path, file: Path, part: str) -> None:
     """Train what isn't in the file yet; a line a training, null where a plant had no effect."""
     done = len(file.read_text().splitlines()) if file.exists() else 0
     ground: Ground | None = None
-    for name, label, number in WANTED[done:]:
+    for name, label, number in wanted(part)[done:]:
         if ground is None or ground.name != name:
             ground = Ground(folder, name)
         planted = plant(ground, label, number)
@@ -47,15 +55,10 @@ def make(folder: Path, file: Path) -> None:
             lines.write(json.dumps(None if planted is None else asdict(planted)) + "\n")
 
 
-def read(file: Path) -> tuple[list[Planted], list[Planted]]:
-    """Return a file's trainings: those to set thresholds on, and those to measure by."""
+def read(file: Path) -> list[Planted]:
+    """Return a file's trainings whose plant had an effect."""
     values = [json.loads(line) for line in file.read_text().splitlines()]
-    number = 2 * len(WANTED) // 3
-    seen, fresh = (
-        [_planted(each) for each in part if each is not None]
-        for part in (values[:number], values[number:])
-    )
-    return seen, fresh
+    return [_planted(each) for each in values if each is not None]
 
 
 def _planted(values: dict[str, Any]) -> Planted:
@@ -97,13 +100,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trainings", type=Path, required=True, help="kept here, and gone on with")
-    parser.add_argument("--part", choices=("seen", "fresh"), default="fresh")
+    parser.add_argument("--part", choices=tuple(NUMBERS), default="fresh")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     if "SIEVE_DATA" in os.environ:
-        make(Path(os.environ["SIEVE_DATA"]), arguments.trainings)
-    seen, fresh = read(arguments.trainings)
-    figures = measure(fresh if arguments.part == "fresh" else seen)
+        make(Path(os.environ["SIEVE_DATA"]), arguments.trainings, arguments.part)
+    figures = measure(read(arguments.trainings))
     print(figures.text)
     figures.save(arguments.out)
 
