@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import parse_qs, urlsplit
 
 from pyarrow import fs
 
@@ -19,6 +20,7 @@ from search.errors import RunDirError, Unwritable
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _LEAST_FREE = 2**14
+_SECRETS = {"access_key", "secret_key", "session_token", "access_token"}
 
 
 def locate(address: str) -> tuple[fs.FileSystem, str]:
@@ -32,6 +34,14 @@ def locate(address: str) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), in_full(address)
     filesystem, path = fs.FileSystem.from_uri(address)
     return filesystem, path
+
+
+def without_secret(address: str) -> str | None:
+    """Return an address bare of the secret that it holds, to name it by; None where it has none."""
+    parts = urlsplit(address)
+    if "://" not in address or not ("@" in parts.netloc or {*parse_qs(parts.query)} & _SECRETS):
+        return None
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def in_full(address: str) -> str:

@@ -72,27 +72,46 @@ class StorageLease:
             if storage.read(LEASE) not in (before, None):
                 raise _taken(storage.address)
         self._closing = threading.Event()
-        self._name = uuid.uuid4().hex
+        self._name = uuid.uuid4().hex.encode()
         self._beat(0)
         self._thread = threading.Thread(target=self._keep, name="sieve-lease", daemon=True)
         self._thread.start()
 
     def _beat(self, number: int) -> None:
-        self._storage.put_bytes(f"{self._name} {number}".encode(), LEASE)
+        self._storage.put_bytes(b"%s %d" % (self._name, number), LEASE)
 
     def _keep(self) -> None:
         number = 0
         while not self._closing.wait(BEAT_S):
             number += 1
             with contextlib.suppress(Unwritable):  # the mirror ends the run where that lasts
+                if not self._is_ours():
+                    return
                 self._beat(number)
+
+    def _is_ours(self) -> bool:
+        held = self._storage.read(LEASE)
+        return held is None or held.startswith(self._name)
+
+    def check(self) -> None:
+        """Make sure that no other session has taken this one's silence for its end.
+
+        Raises:
+            Unwritable: One has, or the storage doesn't answer.
+        """
+        if not self._is_ours():
+            raise Unwritable(
+                f"another session goes on with the run in {self._storage.address}: nothing was "
+                f"heard of this one for {SILENCE_S:.0f} s; what it does from now on doesn't count"
+            )
 
     def close(self) -> None:
         """Let others in."""
         self._closing.set()
         self._thread.join()
         with contextlib.suppress(Unwritable):
-            self._storage.delete(LEASE)
+            if self._is_ours():
+                self._storage.delete(LEASE)
 
 
 def _taken(place: str) -> RunDirError:

@@ -36,11 +36,13 @@ class Mirror:
 
     Attributes:
         folder: Here.
+        guard: Raises :class:`~search.errors.Unwritable` where logs may not be sent any more.
     """
 
     def __init__(self, storage: Storage, leave_out: Callable[[str], bool]) -> None:
         self.storage = storage
         self.folder = Path(tempfile.mkdtemp(prefix="sieve-run-"))
+        self.guard: Callable[[], None] = lambda: None
         self._leave_out = leave_out
         self._pieces: dict[str, dict[int, int]] = {}
         self._sent: dict[str, int] = {}
@@ -140,6 +142,7 @@ class Mirror:
 
     def flush(self) -> None:
         """Send what the logs have grown by, and do what waited for that."""
+        self.guard()
         with self._lock:
             due, self._afterwards = self._afterwards, []
         for name in list(self._sent):

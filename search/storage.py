@@ -14,19 +14,18 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from pyarrow import fs
 
 from search.errors import RunDirError, Unwritable
-from search.files import locate, write_at_once
+from search.files import locate, without_secret, write_at_once
 
 SCHEMES = ("s3", "gs")
 PATIENCE_S = 90.0
 """For a storage that doesn't answer."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0
 _HOPELESS = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
-_SECRETS = ("access_key", "secret_key", "session_token", "access_token")
 T = TypeVar("T")
 
 
@@ -61,13 +60,13 @@ class Storage:
     address: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.address)
-        if parts.password or "@" in parts.netloc or {*parse_qs(parts.query)} & {*_SECRETS}:
-            bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        bare = without_secret(self.address)
+        if bare is not None:
             raise RunDirError(
                 f"the address of {bare} holds a secret, which would stand in the run's files; "
                 "leave it out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
             )
+        parts = urlsplit(self.address)
         if not parts.netloc or not parts.path.strip("/"):
             raise RunDirError(f"'{self.address}' names no folder; write s3://bucket/folder")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from search import lease, mirror, storage
 from search.errors import RunDirError, Unwritable
 from search.events import Evaluation, Trial
 from search.execution.shelf import STATE, Shelf
+from search.execution.watchdog import HUNG, send_hung, what_hung
 from search.mirror import PIECES, Mirror
 from search.rundir import RunDir
 from search.storage import Storage, is_remote
@@ -272,6 +274,38 @@ def test_no_secret_stands_in_what_is_written(folder: Storage) -> None:
         assert held is not None
         assert SECRET.encode() not in held
         assert KEY.encode() not in held
+
+
+def test_what_hung_is_known_on_another_machine(folder: Storage, tmp_path: Path) -> None:
+    here, there = tmp_path / "one machine", tmp_path / "another"
+    for name, stacks in (("c0001", "Timeout (0:02:00)!\nThread 1"), ("c0002", "")):
+        (here / name).mkdir(parents=True)
+        (here / name / HUNG).write_text(stacks)
+    send_hung(here, folder)
+    assert not folder.get(f"c0002/{HUNG}", there / "c0002" / HUNG), "it is at work"
+    assert folder.get(f"c0001/{HUNG}", there / "c0001" / HUNG)
+    found = what_hung(there / "c0001")
+    assert found is not None
+    assert found[0] == "hung: it reported nothing for 0:02:00"
+
+
+def test_a_session_that_another_took_for_dead_writes_nothing_more(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 1e6)
+    monkeypatch.setattr(lease, "SILENCE_S", 0.01)
+    late = RunDir.create(folder.address, STUDY, "abc")
+    late.occupy()
+    with RunDir.open(folder.address) as other:
+        other.occupy()
+        other.append_event("coarse", event(0), elapsed=0.0)
+        late.append_event("coarse", event(1), elapsed=0.0)
+        with pytest.raises(Unwritable, match="another session goes on with the run in s3://"):
+            late.close()
+        assert folder.read(lease.LEASE) is not None, "it ended the other's lease"
+    with RunDir.open(folder.address) as again:
+        assert again.events("coarse") == [event(0)]
+    shutil.rmtree(late.path)
 
 
 def test_a_session_s_lease_keeps_others_off_until_it_falls_silent(

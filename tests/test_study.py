@@ -120,6 +120,12 @@ def test_a_wrong_value_is_named_with_its_path_in_one_line(values: Any, words: st
     assert error.value.exit_code == EXIT_USAGE
 
 
+def test_an_address_of_data_with_a_secret_is_refused_without_repeating_it() -> None:
+    with pytest.raises(StudyError, match="the address of s3://bucket/x holds a secret") as error:
+        resolve_study({"data": "s3://key:hush@bucket/x"})
+    assert "hush" not in str(error.value)
+
+
 def test_a_resolved_study_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         resolve_study({}).seed = 3  # type: ignore[misc]

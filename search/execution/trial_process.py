@@ -7,6 +7,7 @@ resumed run) finds it there, whatever Ray has kept.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from search.errors import Unwritable, one_line
 from search.events import Ending, Evaluation, Trial, event_to_json
 from search.execution.context import PhaseContext, import_model, make_job
 from search.execution.shelf import STATE
-from search.execution.watchdog import HUNG, Watchdog, what_hung
+from search.execution.watchdog import HUNG, Watchdog, send_hung, what_hung
 from search.training.job import Rows, Vitals, device_for
 from search.training.predictions import save_predictions
 from search.training.sessions import (
@@ -92,7 +93,7 @@ class TrialProcess:
         self._watchdog = _watchdogs.setdefault(
             self._trial.phase, Watchdog(self._context.max_silence_s)
         )
-        self._hung = what_hung(self._folder)
+        self._hung = self._what_hung()
         self._reported: int = handout["reported"]
         self._session: Session | None = None
         self._smoked = Vitals()
@@ -101,6 +102,14 @@ class TrialProcess:
         self._state_bytes = 0
         self._start_seconds: float | None = None
         self._note = ""
+
+    def _what_hung(self) -> tuple[str, str] | None:
+        storage = self._context.storage
+        if storage is not None and self._speaks:
+            with contextlib.suppress(Unwritable):  # the first step will say so, where that lasts
+                send_hung(self._context.trial_folder, storage)
+                storage.get(f"{self._trial.trial_id}/{HUNG}", self._folder / HUNG)
+        return what_hung(self._folder)
 
     def step(self) -> Report:
         """Train to the next evaluation; failures of the training become its ending."""

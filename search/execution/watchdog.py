@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from search.storage import Storage
+
 HUNG = "hung.txt"
 """In the trial's folder: the stacks of all threads when the time was up; empty until then."""
 TIMES, LEAST_S, UNKNOWN_S = 20.0, 120.0, 3600.0
@@ -53,6 +55,19 @@ class Watchdog:
             finally:
                 faulthandler.cancel_dump_traceback_later()
         self._longest = max(self._longest or 0.0, time.monotonic() - began)
+
+
+def send_hung(folder: Path, storage: Storage) -> None:
+    """Send what processes that were ended on this machine have left: others may go on from there.
+
+    Args:
+        folder: Of this machine's trials, a folder each.
+        storage: Of the trials' files.
+    """
+    for path in folder.glob(f"*/{HUNG}"):
+        if path.stat().st_size:
+            storage.put(path, f"{path.parent.name}/{HUNG}")
+            path.unlink()
 
 
 def what_hung(folder: Path) -> tuple[str, str] | None:

@@ -130,7 +130,8 @@ class RunDir(RunLogs):
             if self._mirror is None:
                 self._lease = FileLease(self.path / STUDY, self.place)
             else:
-                self._lease = StorageLease(self._mirror.storage)
+                lease = self._lease = StorageLease(self._mirror.storage)
+                self._mirror.guard = lease.check
 
     def trial_folder(self, phase: Phase) -> Path:
         """Return where a phase's trials keep their files, a folder each.
