@@ -35,6 +35,9 @@ from search.strategy.asha import CONTINUE, Decision
 from search.strategy.phase import TIME_UP, PhaseStrategy
 
 MAX_LOSSES = 4
+TAKEN_AWAY = "its machine was taken away"
+"""The reason of a loss that is no sign against a trial: a spot machine went where notice was given.
+"""
 """So often a trial's process may die before that is called the trial's own failure."""
 _WAIT_S = 0.1
 """A free slot waits so long for a model's answer, then it takes what there is without one."""
@@ -299,7 +302,7 @@ class PhaseDriver:
         record = self.strategy.history[trial_id]
         if record.ending is not None:
             return
-        if trial_id not in self._unheard:
+        if trial_id not in self._unheard and reason != TAKEN_AWAY:
             self._losses[trial_id] += 1
         self._unheard.discard(trial_id)
         if self._losses[trial_id] < MAX_LOSSES:

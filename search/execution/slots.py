@@ -23,6 +23,7 @@ from ray.tune.utils.object_cache import _ObjectCache
 
 from search.errors import one_line
 from search.execution.cluster import TrialResources
+from search.execution.driver import TAKEN_AWAY
 
 IDLE_S = 30.0
 
@@ -112,7 +113,8 @@ def kept_slots(
 def kills_are_losses(tell: Callable[[str], None]) -> Iterator[None]:
     """Within this context a process that Ray has killed for want of memory is one that died.
 
-    Ray says so by an error that Tune doesn't know, and ends the experiment by.
+    Ray says so by an error that Tune doesn't know, and ends the experiment by. That a machine was
+    taken away Tune knows, and doesn't tell.
 
     Args:
         tell: Told why a process has died, before Tune tells of its trial.
@@ -124,6 +126,8 @@ def kills_are_losses(tell: Callable[[str], None]) -> Iterator[None]:
         if isinstance(exception, RayError) and not is_known:
             tell(one_line(exception))
             exception = RayActorError(error_msg=str(exception))
+        elif isinstance(exception, RayActorError) and exception.preempted:
+            tell(TAKEN_AWAY)
         known(manager, tracked_actor_task, exception)
 
     RayActorManager._actor_task_failed = failed

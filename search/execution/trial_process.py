@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import time
@@ -90,9 +91,7 @@ class TrialProcess:
         self._trial = Trial(**handout["trial"])
         self._context: PhaseContext = ray.get(self._contexts[self._trial.phase])
         self._folder = self._context.trial_folder / self._trial.trial_id
-        self._watchdog = _watchdogs.setdefault(
-            self._trial.phase, Watchdog(self._context.max_silence_s)
-        )
+        self._watchdog = _watchdogs.setdefault(self._trial.phase, _watchdog(self._context))
         self._hung = self._what_hung()
         self._reported: int = handout["reported"]
         self._session: Session | None = None
@@ -306,6 +305,11 @@ def read_state(path: Path, trial: Trial) -> tuple[dict[str, Any] | None, str]:
     if state is not None and state.get(TRIAL) != asdict(trial):
         return None, f"{path.name} is of another trial of this name: this one begins anew"
     return state, ""
+
+
+def _watchdog(context: PhaseContext) -> Watchdog:
+    limit = context.speed_limit
+    return Watchdog(context.max_silence_s, math.inf if limit is None else limit.max_run_seconds)
 
 
 def _spent(session: Session) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ from search.storage import Storage
 
 HUNG = "hung.txt"
 """In the trial's folder: the stacks of all threads when the time was up; empty until then."""
-TIMES, LEAST_S, UNKNOWN_S = 20.0, 120.0, 3600.0
-"""A report may take so many times the longest before it, at least so long; the first one an hour.
-"""
+TIMES, LEAST_S = 20.0, 120.0
+"""A report may take so many times the longest before it, at least so long."""
+FIRST_LEAST_S, FIRST_S = 300.0, 3600.0
+"""A process's first one fetches the data and may compile: at least so long, at most an hour."""
 
 
 class Watchdog:
@@ -26,10 +28,12 @@ class Watchdog:
 
     Args:
         limit_s: Seconds that a report may take; None: by what reports have taken.
+        whole_s: Seconds that a whole training may take, and so the first report.
     """
 
-    def __init__(self, limit_s: float | None = None) -> None:
+    def __init__(self, limit_s: float | None = None, whole_s: float = math.inf) -> None:
         self._given = limit_s
+        self._first = min(max(FIRST_LEAST_S, whole_s), FIRST_S)
         self._longest: float | None = None
 
     @property
@@ -37,7 +41,7 @@ class Watchdog:
         """What the next report may take."""
         if self._given is not None:
             return self._given
-        return UNKNOWN_S if self._longest is None else max(LEAST_S, TIMES * self._longest)
+        return self._first if self._longest is None else max(LEAST_S, TIMES * self._longest)
 
     @contextmanager
     def watching(self, folder: Path) -> Iterator[None]:

@@ -11,7 +11,7 @@ import pytest
 from search.errors import StudyError
 from search.events import Asked, Ending, Evaluation, Growth, Proposals, Trial, event_to_json
 from search.execution.clock import RunClock
-from search.execution.driver import MAX_LOSSES, PhaseDriver
+from search.execution.driver import MAX_LOSSES, TAKEN_AWAY, PhaseDriver
 from search.execution.shelf import STATE, Shelf, check_room
 from search.report import Progress
 from search.rundir import RunDir
@@ -214,6 +214,13 @@ def test_a_process_that_died_too_often_fails_its_trial_with_the_reason(run: RunD
     said = [entry["message"] for entry in run.read_journal() if entry["event"] == "lost"]
     assert len(said) == MAX_LOSSES
     assert said[0] == "c0000: its process died; it is taken up again"
+
+
+def test_spot_machines_that_are_taken_away_are_no_sign_against_a_trial(run: RunDir) -> None:
+    driver = drive(run)
+    for _ in range(2 * MAX_LOSSES):
+        driver.lost(start(driver).trial_id, TAKEN_AWAY)
+    assert driver.strategy.history["c0000"].ending is None
 
 
 def test_processes_that_had_waited_and_died_unheard_count_nothing(run: RunDir) -> None:

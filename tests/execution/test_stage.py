@@ -6,7 +6,7 @@ from typing import cast
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 
-from search.execution.driver import PhaseDriver
+from search.execution.driver import TAKEN_AWAY, PhaseDriver
 from search.execution.slots import kills_are_losses
 from search.execution.stage import Stage
 
@@ -92,3 +92,15 @@ def test_a_process_that_ray_killed_for_memory_is_lost_with_its_reason() -> None:
         manager._actor_task_failed(tracked_actor_task=Task(actor), exception=error)
     assert [type(each) for each in actor.lost] == [RayActorError]
     assert told == ["OutOfMemoryError: Task was killed due to the node running low on memory."]
+
+
+def test_a_process_that_went_with_its_spot_machine_is_lost_for_that_reason() -> None:
+    manager, told, actor = RayActorManager.__new__(RayActorManager), [], Actor(1, [])
+    manager._failed_actor_ids = set()
+    manager._cleanup_actor = lambda tracked_actor: None
+    with kills_are_losses(told.append):
+        for preempted in (True, False):
+            error = RayActorError(preempted=preempted)
+            manager._actor_task_failed(tracked_actor_task=Task(actor), exception=error)
+    assert len(actor.lost) == 2
+    assert told == [TAKEN_AWAY]
