@@ -28,6 +28,8 @@ MIN_PEERS = 10
 """The best tenth of fewer peers isn't told."""
 AWAKE = 0.1
 """Progress, on the scale of the best, of a training that has begun to learn."""
+LEAST_AWAKE = 0.01
+"""Of chance's loss: less progress tells no trainings apart, however little the best have made."""
 MIN_AWAKE = 6
 """So many trainings must have come to a budget to say that half of them are awake by then."""
 
@@ -84,7 +86,9 @@ class Watch:
         if self.chance is None or len(losses) < MIN_AWAKE:
             return None
         typical = losses[: math.ceil(len(losses) / 3)][len(losses) // 6]
-        if typical <= (1.0 - AWAKE) * self.chance:
+        # Where the inputs say little at all, a little is much.
+        gain = max(AWAKE * (self.chance - self._best), LEAST_AWAKE * self.chance)
+        if typical <= self.chance - gain:
             return None
         return (
             f"too early to judge: the best third of {len(losses)} trainings has come to a loss of "

@@ -56,6 +56,28 @@ def test_nothing_ends_while_most_trainings_have_not_begun_to_learn() -> None:
     assert watched(asleep).look(awake).action == "continue"
 
 
+@pytest.mark.parametrize(
+    ("best", "typical", "is_too_early"),
+    [
+        (0.1, 1.0, True),  # all asleep, and others have learnt much by now
+        (0.1, 0.92, True),
+        (0.1, 0.85, False),
+        (0.93, 0.97, False),  # inputs that say little: half of what can be known is known
+        (0.93, 0.995, True),
+        (1.0, 0.999, True),  # nobody has learnt anything
+    ],
+)
+def test_trainings_are_told_apart_once_the_better_ones_have_learnt_some_of_what_can_be_learnt(
+    best: float, typical: float, is_too_early: bool
+) -> None:
+    peer = record([0.0])
+    peer.evaluations[0] = replace(peer.evaluations[0], validation_loss=typical)
+    watch = Watch(1.0, best)
+    for _ in range(MIN_PEERS):
+        watch.look(peer)
+    assert (watch.too_early(peer.evaluations[0].point) is not None) == is_too_early
+
+
 def test_a_published_default_goes_on() -> None:
     default = overfitted()
     default = Record(
