@@ -17,6 +17,8 @@ from search.space import Config
 Phase = Literal["coarse", "fine", "confirm"]
 PHASES: tuple[Phase, ...] = ("coarse", "fine", "confirm")
 Status = Literal["completed", "stopped", "failed"]
+TOO_SLOW = "too slow"
+"""How the reason begins where a trial was stopped since it couldn't be proven in time."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,11 @@ class Ending:
     test_loss: float | None = None
     test_metric: float | None = None
     error: str | None = None
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether it was stopped since a full run of it couldn't be proven in time."""
+        return self.status == "stopped" and self.reason.startswith(TOO_SLOW)
 
 
 Event = Trial | Evaluation | Pause | Promotion | Ending | Asked | Proposals | Growth

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
+from search.events import TOO_SLOW
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -52,6 +54,6 @@ class SpeedLimit:
         if full <= margin * self.max_run_seconds:
             return None
         return (
-            f"too slow: a full run would take {full:.0f} s, and confirmation "
+            f"{TOO_SLOW}: a full run would take {full:.0f} s, and confirmation "
             f"has room for {self.max_run_seconds:.0f} s"
         )

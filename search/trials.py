@@ -114,6 +114,11 @@ class Record:
         """Whether it waited at a rung when its phase ended."""
         return self.ending is not None and self.ending.reason.endswith(_NOT_CALLED)
 
+    @property
+    def was_too_slow(self) -> bool:
+        """Whether it was stopped since a full run couldn't be proven in time."""
+        return self.ending is not None and self.ending.is_too_slow
+
     def value_at(self, point: int) -> float | None:
         """The best value up to ``point``; None where it wasn't reached.
 
@@ -202,7 +207,7 @@ class History:
 def rank_records(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Record]:
     """Order records from best to worst: the higher rung first, then the better value at it.
 
-    Failed trials and those that reached no rung are left out.
+    Failed trials, those that were too slow and those that reached no rung are left out.
     """
 
     def key(record: Record) -> tuple[int, float]:
@@ -210,17 +215,17 @@ def rank_records(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Reco
         value = record.value_at(rungs[level]) if level >= 0 else None
         return (-level, math.inf if value is None else value)
 
-    ranked = [r for r in records if highest_rung(r, rungs) >= 0 and math.isfinite(r.value)]
-    return sorted(ranked, key=key)
+    usable = (r for r in records if math.isfinite(r.value) and not r.was_too_slow)
+    return sorted((r for r in usable if highest_rung(r, rungs) >= 0), key=key)
 
 
 def rank_by_value(records: Iterable[Record]) -> list[Record]:
     """Order records of any length by the best value so far, best first.
 
-    More training only lowers it: whoever is ahead after less is ahead. Failed trials and those
-    without an evaluation are left out.
+    More training only lowers it: whoever is ahead after less is ahead. Failed trials, those that
+    were too slow and those without an evaluation are left out.
     """
-    valued = [(record.value, record) for record in records if record.evaluations]
+    valued = [(r.value, r) for r in records if r.evaluations and not r.was_too_slow]
     usable = [pair for pair in valued if math.isfinite(pair[0])]
     return [record for _, record in sorted(usable, key=lambda pair: pair[0])]
 

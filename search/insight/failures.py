@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from search.events import Ending
+from search.events import TOO_SLOW, Ending
 from search.trials import History
 
 
@@ -26,7 +26,7 @@ def explain_nothing_converged(history: History) -> str:
 def _remedy(endings: Sequence[Ending]) -> str:
     if any(each.error for each in endings):
         return "the model raises: run 'sieve check-model' on it"
-    if 2 * sum(each.reason.startswith("too slow") for each in endings) > len(endings):
+    if 2 * sum(each.is_too_slow for each in endings) > len(endings):
         return "give more time, or a space of smaller networks"
     return (
         "check the model (a ReLU or softmax on the output?), the label, and the ranges of the "
@@ -42,4 +42,4 @@ def _kind(reason: str) -> str:
     """Cut the numbers off a reason, so that like reasons count together."""
     if "diverged" in reason:
         return reason.split(" is above")[0]
-    return reason.split(":")[0] if reason.startswith(("too slow", "rung ")) else reason
+    return reason.split(":")[0] if reason.startswith((TOO_SLOW, "rung ")) else reason

@@ -33,7 +33,9 @@ def observation(record: Record, rung: int) -> Observation:
 
 
 def is_wordless(record: Record, lowest: int) -> bool:
-    """Whether a trial was stopped before the lowest rung: it was too slow."""
+    """Whether nothing of a trial counts but its cost: it was too slow, for the lowest rung even."""
+    if record.was_too_slow:
+        return True
     reached = record.evaluations[-1].point if record.evaluations else 0
     return record.ending is not None and record.ending.status == "stopped" and reached < lowest
 
@@ -49,10 +51,14 @@ def cost_alone(record: Record, lowest: int) -> Observation | None:
 def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Observation]:
     """Return what records say at the rungs: a loss at each one reached, a failure at the next.
 
-    Of one that was too slow for the lowest rung they say what it cost.
+    Of one that was too slow they say what it cost.
     """
     found: list[Observation] = []
     for record in records:
+        if is_wordless(record, rungs[0]):
+            cost = cost_alone(record, rungs[0])
+            found += [] if cost is None else [cost]
+            continue
         config = record.trial.config
         finite = [e.point for e in record.evaluations if math.isfinite(e.validation_loss)]
         reached = [rung for rung in rungs if rung <= max(finite, default=0)]
@@ -62,8 +68,6 @@ def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[O
             found.append(Observation(config, rung, value, record.seconds_per_sample))
         if record.has_failed and len(reached) < len(rungs):
             found.append(Observation(config, rungs[len(reached)], math.inf))
-        elif (cost := cost_alone(record, rungs[0])) is not None:
-            found.append(cost)
     return found
 
 

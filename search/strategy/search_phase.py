@@ -168,7 +168,8 @@ class SearchPhase(PhaseStrategy):
             return self._brackets.report(trial.trial_id, point, evaluation.validation_loss)
         too_slow = self._too_slow(record, point)
         if too_slow is not None:
-            self.seen.add(observation(record, point))
+            rate = record.seconds_per_sample  # its loss is of no use to anyone
+            self.seen.add(Observation(trial.config, self.rungs[0], math.nan, rate))
             return Decision("stop", too_slow)
         before = record.evaluations[-2].point if len(record.evaluations) > 1 else 0
         self._looks.spend(trial.trial_id, point - before)

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,8 @@ from search.strategy.confirm import ConfirmPhase, choose_candidates
 from search.strategy.fine import FinePhase, first_proposals
 from search.strategy.grid import GridPhase
 from search.strategy.phase import PhaseStrategy, trial_seed
-from search.trials import History, rank_records
+from search.strategy.ranking import observations_of
+from search.trials import History, rank_by_value, rank_records
 
 
 def coarse_phase() -> CoarsePhase:
@@ -161,6 +163,13 @@ def test_a_trial_too_slow_to_be_proven_is_stopped_but_not_a_default() -> None:
         decision = phase.apply(evaluation(trial, 2, 0.4, seconds=seconds))
         assert decision.action == action
     assert "too slow: a full run would take" in decision.reason
+    phase.apply(Ending(trial.trial_id, "stopped", decision.reason))
+    told = [each for each in phase.seen.observations() if each.config == trial.config]
+    assert [(math.isnan(each.loss), each.seconds_per_sample > 0) for each in told] == [(True, True)]
+    assert phase.history[trial.trial_id] not in rank_by_value(phase.history), "no finalist either"
+    assert [o.config for o in observations_of(phase.history, LADDER.coarse) if o.loss < 1] == [
+        DEFAULTS[0].config
+    ]
 
 
 def test_a_search_phase_has_enough_when_five_were_judged_or_failed() -> None:
