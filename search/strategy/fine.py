@@ -28,7 +28,7 @@ from search.strategy.ranking import (
     name_of,
     observations_of,
 )
-from search.strategy.search_phase import Proposal, SearchPhase
+from search.strategy.search_phase import LOOK, Proposal, SearchPhase
 from search.strategy.searchers import SEARCHERS, Question
 from search.strategy.trust import SURVIVOR, Trust, between_rows
 from search.strategy.watch import Watch
@@ -135,6 +135,7 @@ class FinePhase(SearchPhase):
             self._again.pop(name_of(config), None)
         self._wordless: deque[Config] = deque(maxlen=MAX_WORDLESS)
         self._stock: deque[Config] = deque()
+        self._looked: list[Config] = []
         self._state: tuple[float, ...] = ()
         self._num_answers = 0
         self._question: Callable[[], Proposals] | None = None
@@ -157,6 +158,9 @@ class FinePhase(SearchPhase):
         super().started(event)
         if isinstance(event, Trial):
             self._again.pop(name_of(event.config), None)
+            if event.source.startswith(LOOK):
+                self._looked.append(event.config)
+                self._stock = deque(c for c in self._stock if c != event.config)
             if self._later and event.source == self._later[0][1]:
                 self._later.popleft()
             if event.source == self._searcher and self._stock:
@@ -236,7 +240,7 @@ class FinePhase(SearchPhase):
     def take(self, proposals: Proposals) -> None:
         """Take up the model's batch, and the space that it was proposed from."""
         self.living.apply([Change(**change) for change in proposals.changes])
-        self._stock.extend(proposals.configs)
+        self._stock.extend(c for c in proposals.configs if c not in self._looked)
         self._state = proposals.state
         self._num_answers += 1
         self._question = None

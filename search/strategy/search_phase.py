@@ -15,7 +15,7 @@ from search.strategy.brackets import Brackets
 from search.strategy.budget import Ladder
 from search.strategy.memory import Memory
 from search.strategy.phase import PhaseStrategy, trial_seed
-from search.strategy.ranking import Observation, cost_alone, observation
+from search.strategy.ranking import Observation, cost_alone, name_of, observation
 from search.strategy.second_look import SecondLook
 from search.strategy.watch import Watch
 from search.trials import History, Record
@@ -87,6 +87,7 @@ class SearchPhase(PhaseStrategy):
             record.trial.trial_id: record.trial.config
             for record in flat_ones(before or History(), ladder.coarse, self._watch.chance)
         }
+        self._flat_names = {name_of(config): trial_id for trial_id, config in self._flat.items()}
         for name in self._flat:
             self._looks.pause(name, "flat")
         self._num_started = 0
@@ -156,6 +157,8 @@ class SearchPhase(PhaseStrategy):
     def _start_look(self, trial: Trial) -> None:
         if trial.source.startswith(LOOK):
             self._looks.look(trial.source.removeprefix(LOOK), trial.trial_id)
+        else:  # the model may have proposed one of the flat ones: it isn't trained twice
+            self._looks.leave(self._flat_names.get(name_of(trial.config), ""))
         if self._is_full:
             for name in self._flat:
                 self._looks.leave(name)

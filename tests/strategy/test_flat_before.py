@@ -1,13 +1,15 @@
 """What fine does with the trials of coarse whose curves were flat when it ended."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from simulation import LADDER, Simulation
 
-from search.events import Trial
+from search.events import Asked, Proposals, Trial
 from search.space import Float, Space
 from search.strategy.coarse import CoarsePhase
 from search.strategy.fine import FinePhase, first_proposals
+from search.strategy.ranking import name_of
 from search.strategy.second_look import MAX_SHARE
 from search.trials import History, Record
 
@@ -60,6 +62,18 @@ def test_those_that_hadn_t_begun_to_learn_are_trained_anew_and_in_full() -> None
     assert len(set(names)) == len(names)
     best = min(fine.history, key=lambda record: record.loss)
     assert is_flat(best)
+
+
+def test_the_model_and_the_lot_don_t_train_the_same_one() -> None:
+    coarse, before = phases(final=0.1)
+    looked = [record.trial for record in looks(before)]
+    fine = FinePhase(SPACE, SPACE, [], coarse, LADDER, num_trials=60, seed=0)
+    fine.apply(Asked(0))
+    fine.apply(Proposals(tuple(each.config for each in looked[::2]), "gp"))
+    Simulation(fine, faults=False, loss=world(0.1)).run(100_000)
+    names = Counter(name_of(record.trial.config) for record in fine.history)
+    assert {name for name, times in names.items() if times > 1} == set()
+    assert looks(fine), "some that weren't proposed"
 
 
 def test_where_nothing_blooms_few_are_looked_at() -> None:
