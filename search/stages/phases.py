@@ -22,7 +22,7 @@ from search.stages.phase_context import make_phase_context, num_workers
 from search.stages.run_context import RunContext
 from search.strategy.budget import Plan
 from search.strategy.fine import FinePhase
-from search.strategy.grid import GridPhase
+from search.strategy.grid import GridPhase, few_configs
 from search.strategy.phase import PhaseStrategy
 from search.strategy.trust import describe_too_few
 from search.training.smoke import SHARE, SmokeRung
@@ -78,6 +78,10 @@ class Phases:
         self._run.display.phase_started(
             strategy.phase, at=now, ends_by=ends_by, num_trials=strategy.num_trials
         )
+        few = few_configs(strategy.space) if isinstance(strategy, GridPhase) else None
+        if few is not None and not self._run.dir.exists(strategy.phase):
+            why = f"configurations in the whole space: {few}; each is tried once in this phase"
+            self._run.say(strategy.phase, "grid", why)
 
     def _driver(self, strategy: PhaseStrategy, ends_at: Callable[[], float]) -> PhaseDriver:
         run, phase = self._run, strategy.phase

@@ -20,6 +20,8 @@ from search.strategy.watch import Watch
 from search.study import Study
 
 MAX_DIMENSIONS = 3
+FEW = 50
+"""A space of no more configurations is tried whole, whoever proposes otherwise."""
 
 
 def check_grids(study: Study, space: Space) -> None:
@@ -80,6 +82,19 @@ def _extended(config: Config, dimension: Dimension, values: tuple[Value, ...]) -
         return
     for value in values:
         yield {**config, dimension.name: value}
+
+
+def few_configs(space: Space) -> int | None:
+    """Return how many configurations a space has, where they are few; None of any other."""
+    most = 1
+    for dimension in space.searched:
+        if not isinstance(dimension, Choice | Integer):
+            return None
+        most *= len(grid_values(dimension, FEW + 1))
+        if most > FEW**MAX_DIMENSIONS:
+            return None
+    number = len(grid_configs(space, FEW + 1))
+    return number if number <= FEW else None
 
 
 class GridPhase(SearchPhase):

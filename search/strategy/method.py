@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from search.space import Dimension, Space
 from search.strategy.advice import advise, agreement, shorter
@@ -16,7 +17,7 @@ from search.strategy.change import Change
 from search.strategy.coarse import CoarsePhase, default_proposals
 from search.strategy.confirm import ConfirmPhase, choose_candidates
 from search.strategy.fine import FinePhase, first_proposals
-from search.strategy.grid import GridPhase
+from search.strategy.grid import FEW, GridPhase, few_configs
 from search.strategy.groups import Group, groups_by_importance
 from search.strategy.narrow import choose_survivors, gather_evidence, narrow, widened
 from search.strategy.proof import ProofPlan
@@ -95,16 +96,21 @@ class Method:
             first=first,
         )
 
+    @cached_property
+    def few(self) -> int | None:
+        """How many configurations there are, where they are so few that each is tried; or None."""
+        return few_configs(self.space)
+
     def coarse(self) -> SearchPhase:
         """Wide and short: the defaults, and Sobol points or a grid, under ASHA."""
-        if self.study.coarse.searcher == "grid":
+        if self.study.coarse.searcher == "grid" or self.few is not None:
             return GridPhase(
                 "coarse",
                 self.space,
                 self.ladder,
                 self.ladder.coarse,
                 default_proposals(self.space, self.defaults),
-                num_points=self.study.grid_points,
+                num_points=self.study.grid_points if self.few is None else FEW,
                 num_trials=self.coarse_trials,
                 seed=self.study.seed,
                 max_run_seconds=self.max_run_seconds,
@@ -161,14 +167,14 @@ class Method:
 
     def fine(self, focus: Space, coarse: History) -> SearchPhase:
         """Narrow and long: the survivors again, then a model's proposals or a grid, under ASHA."""
-        if self.study.fine.searcher == "grid":
+        if self.study.fine.searcher == "grid" or self.few is not None:
             return GridPhase(
                 "fine",
-                focus,
+                focus if self.few is None else self.space,
                 self.ladder,
-                self.ladder.fine,
+                self._fine_rungs,
                 first_proposals(coarse, self.ladder),
-                num_points=self.study.grid_points,
+                num_points=self.study.grid_points if self.few is None else FEW,
                 num_trials=self.fine_trials,
                 seed=self.study.seed + 1,
                 max_run_seconds=self.max_run_seconds,
@@ -193,6 +199,14 @@ class Method:
             watch=Watch.after(self.chance, coarse),
             sizes=self.sizes,
         )
+
+    @property
+    def _fine_rungs(self) -> tuple[int, ...]:
+        """So many that one of few trials comes to the last."""
+        num_rungs = len(self.ladder.fine)
+        if self.few is not None:
+            num_rungs = min(num_rungs, 1 + int(math.log(self.few, self.ladder.factor) + 1e-9))
+        return self.ladder.fine[-num_rungs:]
 
     def _groups(self, coarse: History) -> Sequence[Group]:
         if self.study.fine.order == "together":

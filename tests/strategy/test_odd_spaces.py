@@ -11,7 +11,10 @@ from search.execution.simulator import Simulator
 from search.space import Choice, Config, Fixed, Float, Integer, Space
 from search.strategy.budget import Ladder
 from search.strategy.fine import FinePhase
+from search.strategy.grid import few_configs
 from search.strategy.method import Method
+from search.strategy.ranking import name_of
+from search.strategy.search_phase import SearchPhase
 from search.study import FineSection, Study, resolve_study
 from search.trials import History
 
@@ -40,7 +43,7 @@ class World:
 
 def search(
     space: Space, objective: Objective, *, searcher: str = "gp", num_trials: int = 40
-) -> tuple[History, FinePhase | None]:
+) -> tuple[History, SearchPhase | None]:
     """Return coarse's history and the fine phase; None where nothing survived coarse."""
     study = Study(fine=FineSection(searcher=searcher))  # type: ignore[arg-type]
     method = Method(
@@ -55,7 +58,7 @@ def search(
     fine = method.fine(narrowed.focus, coarse.history)
     simulator.run(fine, 1e9)
     for record in fine.history:
-        fine.living.whole.validate(record.trial.config)
+        (fine.living.whole if isinstance(fine, FinePhase) else space).validate(record.trial.config)
     return coarse.history, fine
 
 
@@ -98,6 +101,23 @@ def test_an_odd_space_is_searched(name: str, searcher: str) -> None:
     assert losses
     if name == "one dimension":
         assert min(losses) < 0.02
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        ODD["few points"],
+        Space([SWITCH, Integer(name="x", low=0, high=30, when={"switch": ("on",)})]),
+    ],
+)
+def test_of_few_configurations_each_is_tried_once_in_a_phase(space: Space) -> None:
+    coarse, fine = search(space, numbers, num_trials=60)
+    assert fine is not None
+    for history in (coarse, fine.history):
+        names = [name_of(record.trial.config) for record in history]
+        assert len(names) == len(set(names)) == few_configs(space)
+    best = min(fine.history, key=lambda record: record.loss)
+    assert best.evaluations[-1].point == LADDER.full
 
 
 @pytest.mark.parametrize("searcher", ["gp", "tpe"])
