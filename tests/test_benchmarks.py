@@ -40,6 +40,14 @@ def test_a_search_benchmark_keeps_what_it_has_done(tmp_path, monkeypatch):
     assert [len(both["sieve"]["bloom:0"][seed]) for seed in "01"] == [64, 64]
 
 
+def test_a_search_benchmark_mixes_no_budgets(tmp_path, monkeypatch):
+    run_search(tmp_path, "random", monkeypatch)
+    arguments = ["--methods", "random", "--tasks", "bloom:0", "--seeds", "3", "--full-runs", "6"]
+    monkeypatch.setattr(sys, "argv", ["search", *arguments, "--out", str(tmp_path)])
+    with pytest.raises(SystemExit, match="holds runs of 4 workers and 6 full runs; give another"):
+        main()
+
+
 def test_a_peer_that_cannot_be_run_is_named_with_the_reason(tmp_path, monkeypatch, capsys):
     def absent():
         raise ImportError("it isn't there")

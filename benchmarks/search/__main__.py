@@ -34,6 +34,17 @@ def kept_cells(out: Path) -> set[Cell]:
     return {Cell(run["method"], run["task"], run["seed"]) for run in read_runs(out)}
 
 
+def check_kept(out: Path, workers: int, full_runs: float, by_seen: bool) -> None:
+    """End where a folder holds runs of another budget, which would stand beside the new ones."""
+    for run in read_runs(out):
+        held = run["workers"], run["full_runs"], run.get("by_seen", False)
+        if held != (workers, full_runs, by_seen):
+            raise SystemExit(
+                f"--out {out} holds runs of {held[0]} workers and {held[1]:g} full runs"
+                f"{' (--seen)' if held[2] else ''}; give another folder, or the same budget"
+            )
+
+
 def keep(out: Path, run: dict[str, Any]) -> None:
     """Append a run's outcome to its method's file."""
     path = out / "runs" / f"{run['method']}.jsonl"
@@ -107,6 +118,7 @@ def main() -> None:
     parser.add_argument("--seen", action="store_true", help="judge by the lowest loss seen")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    check_kept(arguments.out, arguments.workers, arguments.full_runs, arguments.seen)
     missing = read_missing(arguments.out)
     left_out: set[str] = set()
     cells = [

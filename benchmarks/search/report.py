@@ -112,7 +112,8 @@ class Outcome:
     Attributes:
         regrets: Of all runs.
         cpu: Method to its own CPU seconds in a run, the mean.
-        killed: Method to the share of the eventual best 5 % that wasn't trained in full.
+        killed: Kind of task to {method: the share of the eventual best 5 % that wasn't trained in
+            full}.
         num_workers: Trials at a time.
         full_runs: The budget in full trainings.
         by_seen: The regrets are those of the lowest losses seen, not of what was named.
@@ -120,7 +121,7 @@ class Outcome:
 
     regrets: Regrets
     cpu: dict[str, float]
-    killed: dict[str, float]
+    killed: dict[str, dict[str, float]]
     num_workers: int
     full_runs: float
     by_seen: bool
@@ -132,7 +133,10 @@ class Outcome:
         return cls(
             regrets_of(runs),
             _means(runs, "cpu_seconds"),
-            _means(runs, "killed_share"),
+            {
+                kind: _means([each for each in runs if _kind(each["task"]) == kind], "killed_share")
+                for kind in sorted({_kind(each["task"]) for each in runs})
+            },
             runs[0]["workers"],
             runs[0]["full_runs"],
             runs[0].get("by_seen", False),
@@ -144,6 +148,10 @@ class Outcome:
         workers = "worker" if self.num_workers == 1 else "workers"
         by_seen = ", by the lowest loss seen" if self.by_seen else ""
         return f"{self.full_runs:g} full trainings on {self.num_workers} {workers}{by_seen}"
+
+
+def _kind(task: str) -> str:
+    return task.partition(":")[0]
 
 
 def _means(runs: list[dict[str, Any]], field: str) -> dict[str, float]:
@@ -167,17 +175,19 @@ def mean_ranks(regrets: Regrets) -> dict[str, float]:
 def table(outcome: Outcome) -> str:
     """Return the Markdown table of all methods, best last regret first."""
     regrets = outcome.regrets
-    header = ["method", "runs", *MOMENTS, "sieve, same runs", "difference", "time", "rank", "CPU"]
-    rows = [[*header, "killed"], ["---"] * (len(header) + 1)]
+    header = ["method", "runs", *MOMENTS, "sieve, same runs", "difference at ⅛", "difference"]
+    header += ["time", "rank", "CPU", *(f"killed {kind}" for kind in outcome.killed)]
+    rows = [header, ["---"] * len(header)]
     ranks = mean_ranks(regrets)
     for method in sorted(regrets, key=lambda name: mean_curve(regrets, name)[-1]):
         curve = mean_curve(regrets, method)
         runs = sum(len(seeds) for seeds in regrets[method].values())
         row = [method, str(runs), *(f"{curve[moment]:.3f}" for moment in MOMENTS.values())]
         rank = f"{ranks[method]:.1f}" if ranks else ""
+        killed = (each.get(method, math.nan) for each in outcome.killed.values())
         costs = (
             _unless_nan("{:.1f} s", outcome.cpu[method]),
-            _unless_nan("{:.0%}", outcome.killed[method]),
+            *(_unless_nan("{:.0%}", share) for share in killed),
         )
         rows.append([*row, *_beside(regrets, method), rank, *costs])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
@@ -190,11 +200,13 @@ def _unless_nan(pattern: str, value: float) -> str:
 def _beside(regrets: Regrets, method: str) -> list[str]:
     pairs = Pairs.of(regrets, OURS, method) if OURS in regrets and method != OURS else None
     if not pairs:
-        return ["", "", ""]
-    low, high = pairs.difference(-1)
+        return ["", "", "", ""]
+    early, late = (
+        "[{:+.3f}, {:+.3f}]".format(*pairs.difference(moment)) for moment in (MOMENTS["⅛"], -1)
+    )
     time = pairs.time_to_their_end()
     reached = f"{time:.2f}" if math.isfinite(time) else "not reached"
-    return [f"{pairs.mean(-1)[0]:.3f}", f"[{low:+.3f}, {high:+.3f}]", reached]
+    return [f"{pairs.mean(-1)[0]:.3f}", early, late, reached]
 
 
 def draw(regrets: Regrets, target: Path) -> None:
@@ -245,12 +257,13 @@ budget, and averaged over seeds, then tasks; sieve names the lowest loss so far,
 training once it has ten of them. `bloom:N` are planted late bloomers: in a tenth of the space
 curves are flat for a third to two thirds of the budget and then the best. *sieve, same runs* is
 sieve's last regret on the tasks and seeds that the method was run on, *difference* the 95 %
-interval of sieve's minus the method's, *time* the share of the budget after which sieve has
-reached the method's last regret. *Rank* is the mean rank over the runs that all methods share,
-*CPU* the method's own CPU time in a run, *killed* the share of the eventual best 5 % of a run's
-own trainings that wasn't trained in full. *By the lowest loss seen* the regret is that of the
-lowest loss of any training so far, as [real trainings](../REAL.md) are judged: 18 full trainings on
-two workers are what a run's time budget leaves for its search. Peers are as they ship, with a
+interval of sieve's minus the method's there (at ⅛ of the budget likewise), *time* the share of the
+budget after which sieve has reached the method's last regret. *Rank* is the mean rank over the runs
+that all methods share, *CPU* the method's own CPU time in a run, *killed* the share of the eventual
+best 5 % of a run's own trainings that wasn't trained in full, on each kind of task. *By the lowest
+loss seen* the regret is that of the lowest loss of any training so far, as
+[real trainings](../REAL.md) are judged: 18 full trainings on two workers are what a run's time
+budget leaves for its search. Peers are as they ship, with a
 reduction factor of 3 and the tasks' lowest fidelity.
 
 `trained:DATA` are trainings that really take place (`SIEVE_DATA` names the folder with the data):
