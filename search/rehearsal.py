@@ -59,8 +59,9 @@ class Rehearsal:
         self._num_rows: int = run.read_json(SUBSAMPLE)["confirm"]["num_rows"]
         coarse, fine = History(run.events("coarse")), History(run.events("fine"))
         space = read_space(run, 0)
-        records = [record for record in (*coarse, *fine) if record.best is not None]
-        if space is None or not records:
+        records = [*coarse, *fine]
+        evaluated = [record for record in records if record.best is not None]
+        if space is None or not evaluated:
             raise RunDirError(
                 f"{run.place} has no evaluated trial; there is nothing to simulate from"
             )
@@ -68,7 +69,7 @@ class Rehearsal:
         self._world = RecordedWorld(space, records)
         self._defaults = read_defaults(run)
         self._first = where_first(space, read_preflight(run), self._defaults[0].config)
-        self._speed = _speed(run.read_json(PREFLIGHT)["speed"], records)
+        self._speed = _speed(run.read_json(PREFLIGHT)["speed"], evaluated)
 
     def runs(self, circumstances: Circumstances, seeds: Sequence[int]) -> Iterator[Forecast]:
         """Simulate the run once for every seed.

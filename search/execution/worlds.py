@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.events import Ending, Evaluation, Trial
+from search.events import TOO_SLOW, Ending, Evaluation, Trial
 from search.execution.simulator import World
 from search.space import Space
 from search.speed import Speed
@@ -24,6 +24,12 @@ class _Curve:
     points: NDArray[np.float64]
     losses: NDArray[np.float64]
     seconds_per_sample: float
+    broke: Ending | None
+
+    @property
+    def end(self) -> float:
+        """The last point that is known; 0 where none is."""
+        return float(self.points[-1]) if len(self.points) else 0.0
 
     def at(self, point: float) -> float:
         """Return the loss at a point of the curve, between its evaluations on a straight line."""
@@ -33,36 +39,35 @@ class _Curve:
 class RecordedWorld:
     """Answers with the curve of the most similar trial of an earlier run.
 
-    Beyond its end a curve falls as those that were trained further did on average.
+    Beyond its end a curve falls as those that were trained further did on average. Where the most
+    similar trial failed, or was too slow, so does this one.
 
     Args:
         space: The space of the run.
-        records: Its trials; those without an evaluation are left out.
+        records: Its trials; those of which nothing is known yet are left out.
 
     Raises:
         ValueError: No trial was evaluated.
     """
 
     def __init__(self, space: Space, records: Sequence[Record]) -> None:
-        evaluated = [r for r in records if r.best is not None and space.searched]
-        if not evaluated:
+        known = [r for r in records if r.best is not None or _broke(r) is not None]
+        if not space.searched or all(record.best is None for record in known):
             raise ValueError("no trial of the run was evaluated; there is nothing to simulate from")
         self._encoding = Encoding(space)
-        self._inputs = self._encoding.encode([r.trial.config for r in evaluated])
-        self._curves = [_curve_of(record) for record in evaluated]
-        self._failed = [r.has_failed for r in evaluated]
+        self._inputs = self._encoding.encode([r.trial.config for r in known])
+        self._curves = [_curve_of(record) for record in known]
         self._fall = cache(self._fall_between)
         self._nearest_known: dict[str, int] = {}
 
     def evaluate(self, trial: Trial, number: int) -> tuple[float, Evaluation | Ending]:
         """Return what the most similar trial said at the trial's ``number``-th point."""
-        nearest = self._nearest(trial)
-        curve = self._curves[nearest]
+        curve = self._curves[self._nearest(trial)]
         done, point = (0, *trial.points)[number - 1 : number + 1]
         seconds = (point - done) * curve.seconds_per_sample
-        if self._failed[nearest] and point > curve.points[-1]:
-            return seconds, Ending(trial.trial_id, "failed", "the most similar trial failed")
-        loss = curve.at(point) * self._fall(curve.points[-1], point)
+        if curve.broke is not None and point > curve.end:
+            return seconds, replace(curve.broke, trial_id=trial.trial_id)
+        loss = curve.at(point) * self._fall(curve.end, point)
         spent = point * curve.seconds_per_sample
         measured = (loss, loss, math.nan, math.nan, math.nan, spent)
         return seconds, Evaluation(trial.trial_id, number, point, point, *measured)
@@ -82,7 +87,7 @@ class RecordedWorld:
         """Return the ratio of the losses at ``point`` and at ``end`` among longer curves."""
         if point <= end:
             return 1.0
-        longer = [curve for curve in self._curves if curve.points[-1] > end]
+        longer = [curve for curve in self._curves if curve.end > end]
         ratios = [curve.at(point) / max(curve.at(end), 1e-12) for curve in longer]
         return float(np.clip(np.median(ratios), 0.0, 1.0)) if ratios else 1.0
 
@@ -126,10 +131,19 @@ class GuessedWorld:
 
 def _curve_of(record: Record) -> _Curve:
     finite = [e for e in record.evaluations if math.isfinite(e.validation_loss)]
-    last = record.evaluations[-1]
     points = np.array([each.point for each in finite], dtype=np.float64)
     losses = np.array([each.validation_loss for each in finite])
-    return _Curve(points, losses, last.seconds / last.point)
+    samples = record.evaluations[-1].point if record.evaluations else record.samples_seen
+    return _Curve(points, losses, record.seconds / max(samples, 1), _broke(record))
+
+
+def _broke(record: Record) -> Ending | None:
+    """Return how a trial ended by its own fault; None of any other."""
+    if record.has_failed:
+        return Ending("", "failed", "the most similar trial failed")
+    if record.was_too_slow:
+        return Ending("", "stopped", f"{TOO_SLOW}, as the most similar trial was")
+    return None
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Worlds that are made from an earlier run."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -70,6 +71,18 @@ def test_beyond_its_end_a_curve_falls_as_longer_ones_did(recorded: History) -> N
         losses.append(event.validation_loss)
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < losses[1]
+
+
+@pytest.mark.parametrize(("status", "reason"), [("failed", "no memory"), ("stopped", "too slow")])
+def test_where_trials_said_nothing_at_all_similar_ones_end_at_once(
+    recorded: History, status: str, reason: str
+) -> None:
+    (silent := History()).apply(replace(trial_at(0.05), trial_id="s"))
+    silent.apply(Ending("s", status, reason, train_seconds=6.0, samples_seen=2))  # type: ignore[arg-type]
+    world = RecordedWorld(SPACE, [*recorded, *silent])
+    seconds, event = world.evaluate(trial_at(0.05), 1)
+    assert isinstance(event, Ending)
+    assert (event.trial_id, event.status, seconds) == ("x", status, 3.0 * trial_at(0.05).points[0])
 
 
 def test_where_trials_failed_similar_ones_fail(recorded: History) -> None:
