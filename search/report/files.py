@@ -107,6 +107,8 @@ class Run:
         provenance: ``provenance.json``; may be empty.
         study: ``study.json``; may be empty.
         plan: ``plan.json``; may be empty.
+        audit: The findings of ``audit.json``; may be empty.
+        preflight: Those of ``preflight.json``; may be empty.
         trust: ``trust.json``; may be empty.
         weakness_before: ``weakness/before.json``; may be empty.
         weakness_after: ``weakness/after.json``; may be empty.
@@ -121,6 +123,8 @@ class Run:
     provenance: dict[str, Any]
     study: dict[str, Any]
     plan: dict[str, Any]
+    audit: tuple[dict[str, Any], ...] = ()
+    preflight: tuple[dict[str, Any], ...] = ()
     trust: tuple[dict[str, Any], ...] = ()
     weakness_before: dict[str, Any] = field(default_factory=dict)
     weakness_after: dict[str, Any] = field(default_factory=dict)
@@ -203,6 +207,8 @@ def read_run(run_dir: Path) -> Run:
         provenance=_read_json(run_dir / "provenance.json"),
         study=_read_json(run_dir / "study.json"),
         plan=_read_json(run_dir / "plan.json"),
+        audit=tuple(_read_json(run_dir / "audit.json")),
+        preflight=tuple(_read_json(run_dir / "preflight.json").get("findings") or ()),
         trust=tuple(_read_json(run_dir / "trust.json")),
         weakness_before=_read_json(run_dir / "weakness" / "before.json"),
         weakness_after=_read_json(run_dir / "weakness" / "after.json"),

@@ -24,13 +24,16 @@ def print_findings(findings: Sequence[Mapping[str, Any]], console: Console) -> N
         line.append(f"{finding['check']}: {finding['message']}", "default")
         console.print(line, soft_wrap=True)
         if finding["status"] != "PASS" and finding["remedy"]:
-            console.print(f"      {finding['remedy']}{_rows(finding)}", style="dim", soft_wrap=True)
+            console.print(
+                f"      {finding['remedy']}{rows_in_words(finding)}", style="dim", soft_wrap=True
+            )
     counts = {status: sum(f["status"] == status for f in findings) for status in STYLES}
     summary = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
     console.print(summary, highlight=False)
 
 
-def _rows(finding: Mapping[str, Any]) -> str:
+def rows_in_words(finding: Mapping[str, Any]) -> str:
+    """Return the first rows that a finding is about, in brackets; empty where there are none."""
     rows = finding.get("rows") or []
     if not rows:
         return ""

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from search.files import write_at_once
 from search.insight.isolation import Isolation
 from search.report import data, figures, importance_figures, search_figures, text, trial_figures
+from search.report.checks import checks
 from search.report.cost import cost_table
 from search.report.files import Run, read_run
 from search.report.importance import PhaseImportance, what_mattered
@@ -108,6 +109,7 @@ def render(run: Run) -> str:
         plotly=Markup(plotly.offline.get_plotlyjs()),
         **_headline(run),
         **_confirmation(run),
+        checks=checks(run),
         parts=weakness_parts(run),
         **_search(run),
         **_importance(run),

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from search.data.features import Features
+from search.findings import Finding, warn
 from search.insight.compare import compare
 from search.insight.judgement import Judgement, Truth
 from search.insight.pictures import data_uris
@@ -385,7 +386,18 @@ class Builder:
         (self.path / "journal.jsonl").write_text(text)
         self._json("plan.json", {"rungs": RUNGS})
         study = {"data": {"uri": "sklearn:digits"}, "seed": 1, "metric": "accuracy", "mode": "max"}
+        study["checks"] = {"accept": ["leaking_column"]}
         self._json("study.json", study)
+        rows = np.arange(7)
+        remedy = "look at these rows"
+        found = [
+            Finding("schema", "PASS", "10 classes"),
+            warn("duplicates", "7 rows twice", remedy, rows=rows),
+            warn("leaking_column", "'id' alone predicts the label", "leave it out", fails=True),
+        ]
+        self._json("audit.json", [each.to_json() for each in found])
+        sound = Finding("overfit_batch", "PASS", "learnt by heart")
+        self._json("preflight.json", {"speed": None, "findings": [sound.to_json()]})
         command = "sieve run --data sklearn:digits --out runs/digits --time-budget 3m"
         provenance = {"command": command, "python": "3.11.7", "packages": {"torch": "2.13.0"}}
         self._json("provenance.json", provenance)

@@ -27,6 +27,7 @@ SECTIONS = (
     "confirmation",
     "ensemble",
     "training",
+    "checks",
     "weaknesses",
     "trials",
     "space",
@@ -250,6 +251,21 @@ def test_without_enough_trials_the_report_says_so(tmp_path, build_run):
     (run_dir / "trust.json").write_text("[]")
     page = Page(write_report(run_dir).read_text())
     assert "fewer than five trials can be compared" in page.words("trials")
+
+
+def test_what_the_checks_before_tuning_found_is_told_failures_first(page, tmp_path, build_run):
+    words = page.words("checks")
+    failed = "leaking_columnFAIL, accepted'id' alone predicts the labelleave it out"
+    warned = "duplicatesWARN7 rows twicelook at these rows (rows 0, 1, 2, 3, 4, …)"
+    assert f"{failed} {warned} 1 passed schema10 classes" in words
+    assert "The model (preflight) Nothing to say against it. 1 passed" in words
+    run_dir = build_run(tmp_path / "run", phases=("coarse",))
+    (run_dir / "preflight.json").unlink()
+    (run_dir / "study.json").write_text('{"study": {"checks": {"audit": false}}}')
+    (run_dir / "audit.json").unlink()
+    words = Page(write_report(run_dir).read_text()).words("checks")
+    assert "Left out: the study switches it off." in words
+    assert "Left out: it isn't done yet (no preflight.json)." in words
 
 
 def test_coarse_only_says_what_is_missing(half, coarse_dir):
