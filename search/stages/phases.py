@@ -16,6 +16,7 @@ from search.execution.driver import PhaseDriver
 from search.execution.session import RaySession
 from search.execution.shelf import Shelf
 from search.insight.curves import describe as describe_verdicts
+from search.insight.failures import explain_nothing_learnt
 from search.rundir import DONE
 from search.stages.material import Material
 from search.stages.phase_context import make_phase_context, num_workers
@@ -116,6 +117,8 @@ class Phases:
         if said := describe_verdicts(verdicts.values()):
             run.say(phase, "verdicts", f"curves: {said}")
         if phase != "confirm":
+            if why := explain_nothing_learnt(strategy.history, self._plan.chance):
+                run.say(phase, "chance", why)
             self._tell_trust(phase)
         if phase == "coarse" and self._smoke_rung is not None:
             run.say(phase, "smoke", self._smoke_rung.describe(list(strategy.history)))

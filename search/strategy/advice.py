@@ -22,9 +22,10 @@ AGREED = 0.5
 """More than this share of the survivors whose curves say something must say the same."""
 REGULARISATION = (
     *("weight_decay", "dropout", "l1", "input_noise"),
+    *("drop_path", "drop_rate", "label_smoothing"),
     *("reg_lambda", "reg_alpha", "gamma"),
 )
-CAPACITY_GROUP = 2
+CAPACITY_GROUP, BATCH_SIZE = 2, "batch_size"
 
 
 def agreement(survivors: Sequence[Record], chance: float | None) -> Counter[Name]:
@@ -37,11 +38,12 @@ def agreement(survivors: Sequence[Record], chance: float | None) -> Counter[Name
     return Counter(verdict.name for verdict in judge_all(survivors, chance).values())
 
 
-def advise(space: Space, counts: Counter[Name]) -> tuple[Space, list[Change]]:
+def advise(space: Space, whole: Space, counts: Counter[Name]) -> tuple[Space, list[Change]]:
     """Return the space moved by what most survivors say, and what has changed.
 
     Args:
         space: The narrowed space.
+        whole: What it was narrowed from: capacity that the survivors lack may lie there.
         counts: Of the survivors' verdicts.
     """
     changes = []
@@ -50,7 +52,7 @@ def advise(space: Space, counts: Counter[Name]) -> tuple[Space, list[Change]]:
             continue
         why = f"{_said(counts, name)}: {words}"
         for dimension in space.searched:
-            after = move(dimension)
+            after = move(dimension, whole[dimension.name])
             if after is not None and after != dimension:
                 changes.append(Change.of(dimension, after, "moved", why, agreed=counts[name]))
                 space = space.replace(after)
@@ -70,11 +72,12 @@ def _said(counts: Counter[Name], name: Name) -> str:
     return f"{counts[name]} of the {counts.total()} survivors whose curves say something are {name}"
 
 
-def _regularise(dimension: Dimension) -> Dimension | None:
+def _regularise(dimension: Dimension, _: Dimension) -> Dimension | None:
     if dimension.name not in REGULARISATION:
         return None
-    if isinstance(dimension, Float) and dimension.log:
-        return _tenfold(dimension)
+    if isinstance(dimension, Float):
+        half = replace(dimension, low=dimension.from_unit(0.5))
+        return _tenfold(dimension) if dimension.log else half
     return _upwards(dimension)
 
 
@@ -85,14 +88,21 @@ def _tenfold(dimension: Float) -> Float:
     return replace(dimension, low=low, high=min(dimension.high * 10, top))
 
 
-def _enlarge(dimension: Dimension) -> Dimension | None:
-    if dimension.group != CAPACITY_GROUP or not isinstance(dimension, Integer):
+def _enlarge(dimension: Dimension, whole: Dimension) -> Dimension | None:
+    """Leave the lower half of what narrowing has left out, and take in all that lies above it."""
+    if dimension.group != CAPACITY_GROUP or dimension.name == BATCH_SIZE:
         return None
-    return replace(dimension, low=min(int(dimension.from_unit(0.5)), dimension.high - 1))
+    if isinstance(dimension, Integer) and isinstance(whole, Integer):
+        high = max(dimension.high, whole.high)
+        return replace(dimension, low=min(int(dimension.from_unit(0.5)), high - 1), high=high)
+    if isinstance(dimension, Choice) and isinstance(whole, Choice) and dimension.ordered:
+        middle = dimension.values[len(dimension.values) // 2]
+        return replace(dimension, values=whole.values[whole.values.index(middle) :])
+    return None
 
 
-def _calm(dimension: Dimension) -> Dimension | None:
-    return _upwards(dimension) if dimension.name == "batch_size" else None
+def _calm(dimension: Dimension, _: Dimension) -> Dimension | None:
+    return _upwards(dimension) if dimension.name == BATCH_SIZE else None
 
 
 def _upwards(dimension: Dimension) -> Dimension | None:
@@ -102,7 +112,7 @@ def _upwards(dimension: Dimension) -> Dimension | None:
     return None
 
 
-_MOVES: dict[Name, tuple[Callable[[Dimension], Dimension | None], str]] = {
+_MOVES: dict[Name, tuple[Callable[[Dimension, Dimension], Dimension | None], str]] = {
     "overfitting": (_regularise, "more regularisation"),
     "underfitting": (_enlarge, "more capacity"),
     "noisy": (_calm, "larger batches"),

@@ -183,6 +183,11 @@ class FinePhase(SearchPhase):
         """What the model was asked and hasn't answered yet."""
         return self._question
 
+    @property
+    def has_proposals(self) -> bool:
+        """Whether the stock holds some."""
+        return bool(self._stock)
+
     def ask_model(self) -> None:
         """Put a question that rests on what is known now."""
         changes = self._reconsider() if self._is_living else []

@@ -19,7 +19,6 @@ from search.space import Config, Space
 
 MIN_TRIALS = 20
 _BOOTSTRAPS, _TREES, _REPEATS = 20, 30, 2
-_INACTIVE = -0.5  # away from every active value
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,11 @@ def measure_importance(
     """
     if len(configs) < MIN_TRIALS or not space.searched or len(set(losses)) < 2:
         return []
-    inputs = np.nan_to_num(np.stack([space.to_unit(c) for c in configs]), nan=_INACTIVE)
-    targets = rankdata(losses) / len(losses)
     generator = np.random.default_rng(seed)
+    inputs = np.stack([space.to_unit(c) for c in configs])
+    # Any value where a dimension isn't active: that it isn't is for its parent alone to tell.
+    inputs = np.where(np.isnan(inputs), generator.random(inputs.shape), inputs)
+    targets = rankdata(losses) / len(losses)
     draws = np.stack([_one_bootstrap(inputs, targets, generator) for _ in range(_BOOTSTRAPS)])
     low, high = np.percentile(draws, [5, 95], axis=0)
     found = [

@@ -145,7 +145,7 @@ class Method:
         if not self.study.narrow.enabled:
             return Narrowed(self.space, [])
         focus, changes = narrow(self.space, evidence)
-        focus, moved = advise(focus, agreement(evidence.survivors, self.chance))
+        focus, moved = advise(focus, self.space, agreement(evidence.survivors, self.chance))
         return Narrowed(focus, [*changes, *moved])
 
     def after(self, coarse: History) -> tuple[Method, str | None]:

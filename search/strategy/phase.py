@@ -75,6 +75,11 @@ class PhaseStrategy(ABC):
         """
         return None
 
+    @property
+    def has_proposals(self) -> bool:
+        """Whether some of the last answer's are left, so that nobody waits for the next one."""
+        return False
+
     def apply(self, event: Event) -> Decision:
         """Take in an event and decide on the trial that it belongs to.
 

@@ -1,8 +1,8 @@
 import pytest
 from proofs import confirmed
 
-from search.events import Ending, Trial
-from search.insight.failures import explain_nothing_converged
+from search.events import Ending, Evaluation, Trial
+from search.insight.failures import explain_nothing_converged, explain_nothing_learnt
 from search.insight.result import count_trials, group_confirmed, in_order, phase_cost, prove
 from search.trials import History
 
@@ -106,3 +106,13 @@ def test_trials_that_are_too_slow_are_counted_together_and_ask_for_time() -> Non
     assert said == (
         "nothing converged in coarse: 5 x too slow; give more time, or a space of smaller networks"
     )
+
+
+@pytest.mark.parametrize(("loss", "is_told"), [(0.5, False), (0.6915, True), (0.8, True)])
+def test_trials_that_know_no_more_than_chance_are_told_of(loss: float, is_told: bool) -> None:
+    (history := History()).apply(Trial("c0000", "coarse", "sobol", {}, 0, 100, (100,)))
+    history.apply(Evaluation("c0000", 1, 100, 100, loss, loss, 0.5, 0.5, 0.1, 1.0))
+    said = explain_nothing_learnt(history, 0.693)
+    assert said.startswith("no trial of coarse came clearly below 0.693, the loss of no") == is_told
+    assert bool(said) == is_told
+    assert not explain_nothing_learnt(history, None)

@@ -24,7 +24,7 @@ SPACE = Space(
 
 def moved(**counts: int) -> dict[str, object]:
     names = {name.replace("_", "-"): count for name, count in counts.items()}
-    space, changes = advise(SPACE, Counter(names))  # type: ignore[arg-type]
+    space, changes = advise(SPACE, SPACE, Counter(names))  # type: ignore[arg-type]
     assert {change.change for change in changes} <= {"moved"}
     return {change.dimension: space[change.dimension] for change in changes}
 
@@ -40,7 +40,7 @@ def test_overfitting_asks_for_more_regularisation() -> None:
 @pytest.mark.parametrize("high", [1.5e-4, 1e-3, 5e-3])
 def test_a_range_of_a_decade_without_room_above_keeps_its_upper_half(high: float) -> None:
     space = Space([Float(name="weight_decay", low=1e-4, high=high, log=True, group=3)])
-    moved, (change,) = advise(space, Counter({"overfitting": 3}))
+    moved, (change,) = advise(space, space, Counter({"overfitting": 3}))
     after = moved["weight_decay"]
     assert isinstance(after, Float)
     assert after.low == pytest.approx(min(1e-3, (1e-4 * high) ** 0.5))
@@ -51,6 +51,32 @@ def test_a_range_of_a_decade_without_room_above_keeps_its_upper_half(high: float
 def test_underfitting_asks_for_more_capacity() -> None:
     (units,) = moved(underfitting=4).values()
     assert (units.low, units.high) == (126, 1024)  # type: ignore[attr-defined]
+
+
+def test_capacity_that_narrowing_left_out_above_comes_back() -> None:
+    whole = Space(
+        [
+            Integer(name="num_layers", low=1, high=5, group=2),
+            Choice(name="dense_units", values=(0, 64, 128, 256), ordered=True, group=2),
+            Choice(name="shape", values=("constant", "cone"), group=2),
+        ]
+    )
+    narrowed = whole.replace(Integer(name="num_layers", low=1, high=2, group=2))
+    few = Choice(name="dense_units", values=(0, 64), ordered=True, group=2)
+    space, changes = advise(narrowed.replace(few), whole, Counter({"underfitting": 3}))
+    layers, units = space["num_layers"], space["dense_units"]
+    assert isinstance(layers, Integer)
+    assert (layers.low, layers.high) == (2, 5)
+    assert isinstance(units, Choice)
+    assert units.values == (64, 128, 256)
+    assert {each.dimension for each in changes} == {"num_layers", "dense_units"}
+
+
+def test_a_linear_range_of_regularisation_keeps_its_upper_half() -> None:
+    space = Space([Float(name="drop_path", low=0.0, high=0.4, group=3)])
+    moved, _ = advise(space, space, Counter({"overfitting": 3}))
+    assert isinstance(after := moved["drop_path"], Float)
+    assert (after.low, after.high) == pytest.approx((0.2, 0.4))
 
 
 def test_a_swinging_loss_asks_for_larger_batches() -> None:
@@ -65,7 +91,7 @@ def test_half_of_the_voices_or_too_few_move_nothing() -> None:
 
 def test_a_choice_of_two_keeps_both() -> None:
     space = Space([Choice(name="dropout", values=(0.0, 0.5), ordered=True, group=3)])
-    assert advise(space, Counter({"overfitting": 3})) == (space, [])
+    assert advise(space, space, Counter({"overfitting": 3})) == (space, [])
 
 
 def test_survivors_are_judged_on_the_scale_of_the_best_of_them() -> None:

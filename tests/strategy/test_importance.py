@@ -40,12 +40,15 @@ def test_the_planted_dimension_is_found_and_its_interval_excludes_the_noise(seed
     assert first.low <= first.value <= first.high
 
 
-def test_a_choice_that_matters_is_found_beside_a_number_that_does() -> None:
+@pytest.mark.parametrize("worth", [{"a": 0.0, "b": 3.0, "c": 6.0}, {"a": 6.0, "b": 0.0, "c": 6.0}])
+def test_a_choice_that_matters_is_found_and_not_the_dimension_that_only_one_value_has(
+    worth: dict[str, float],
+) -> None:
     configs = draws(120, 5)
-    losses = [planted(c) + {"a": 0.0, "b": 3.0, "c": 6.0}[str(c["kind"])] for c in configs]
+    losses = [planted(c) + worth[str(c["kind"])] for c in configs]
     found = {each.name: each for each in measure_importance(SPACE, configs, losses, seed=0)}
     for name in ("planted", "kind"):
-        assert found[name].low > max(found[noise].high for noise in NOISE)
+        assert found[name].low > max(found[noise].high for noise in (*NOISE, "child"))
 
 
 def test_where_nothing_matters_no_dimension_is_said_to() -> None:
