@@ -13,12 +13,12 @@ from search.data.audit.columns import (
     check_constant,
     check_identifier,
     check_missingness,
-    check_outliers,
     check_variants,
 )
 from search.data.audit.labels import check_imbalance, check_label_errors, check_rare_class
 from search.data.audit.leaks import check_leaks, check_shift
 from search.data.audit.names import CHECKS
+from search.data.audit.outliers import check_outliers
 from search.data.audit.pictures import check_images
 from search.data.audit.rows import check_contradictions, check_duplicates, check_split_copies
 from search.data.audit.view import View
@@ -59,7 +59,8 @@ def audit_table(table: pa.Table, options: DataOptions) -> list[Finding]:
         options: What is known of them.
 
     Returns:
-        At least one finding for each of :data:`CHECKS`, in their order.
+        At least one finding for each of :data:`CHECKS`, in their order. A check that can't be done,
+        or doesn't apply, passes and says so.
 
     Raises:
         DataError: It can't be used as declared.

@@ -24,7 +24,9 @@ def cleaned(
 
     Copies, near ones too, and images that show nothing are left out, and so are columns that hold
     nothing, name the rows or know the label; a value's spellings become its most frequent one.
-    Outliers, contradictions and suspected labels stay: only a person can tell what is right.
+    Of each set of copies one row stays, a training row where there is one. Outliers,
+    contradictions (copies of an image with another label among them) and suspected labels stay:
+    only a person can tell what is right.
 
     Args:
         table: What was audited.
@@ -39,7 +41,7 @@ def cleaned(
             place = table.column_names.index(name)
             table = table.set_column(place, name, _one_spelling(table[name]))
             done.append(f"'{name}': each value in its most frequent spelling")
-    rows = [f.rows for f in findings if f.check in _ROWS_GO and f.num_rows]
+    rows = [f.rows for f in findings if f.check in _ROWS_GO and f.num_rows and not _disagree(f)]
     if rows:
         left_out = np.unique(np.concatenate(rows))
         table = table.take(pa.array(np.delete(np.arange(table.num_rows), left_out)))
@@ -49,6 +51,11 @@ def cleaned(
         table = table.drop_columns(list(dict.fromkeys(columns)))
         done.append(f"columns left out: {', '.join(dict.fromkeys(columns))}")
     return table, done
+
+
+def _disagree(copies: Finding) -> bool:
+    """Say whether copies have another label: beside the image's column they name the label's."""
+    return len(copies.columns) > 1
 
 
 def _one_spelling(column: pa.ChunkedArray) -> pa.Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, ttest_ind
 
+from search.data.audit.undone import not_done
 from search.data.audit.view import Codes, View
 from search.data.columns import decoded, is_string
 from search.findings import Finding, warn
@@ -28,11 +28,6 @@ SIGNIFICANT = 1e-3
 MIN_EFFECT = 0.1
 """Cramér's V, or half the difference of means in standard deviations, from which on missing values
 tell of the label."""
-OUTLIER = 10.0
-"""Robust z-score; less is none."""
-SPARE_POWERS, LEAST_GROWTH = 1.5, 1.5
-"""A tail may reach as far as with this many powers of ten more rows, growing at least so fast."""
-_MAD_TO_SD = 1.4826
 _NAMING = frozenset({"id", "ids", "key", "uid", "uuid", "guid", "nr", "no", "number", "index"})
 _NUMBER = re.compile(r"[-+]?[0-9.,]+")
 
@@ -59,6 +54,8 @@ def check_constant(view: View) -> list[Finding]:
 
 def check_identifier(view: View) -> list[Finding]:
     """Find columns whose values name the rows: a model learns them by heart."""
+    if view.num_rows < MIN_IDENTIFIED:
+        return [not_done("identifier_column", f"the table has fewer than {MIN_IDENTIFIED} rows")]
     return [
         warn(
             "identifier_column",
@@ -78,7 +75,7 @@ def identifiers(view: View) -> list[str]:
     Amounts in cents are nearly all different, too: whole numbers must run from one to the next,
     or be called an identifier.
     """
-    named = (f.columns[0] for f in check_identifier(view))
+    named = (name for name in view.columns if _distinct_share(view, name) >= IDENTIFIER_SHARE)
     return [n for n in named if is_string(decoded(view.table[n]).type) or _numbers_rows(view, n)]
 
 
@@ -109,6 +106,8 @@ def check_missingness(view: View) -> list[Finding]:
     """Find columns that are mostly missing, and those whose gaps tell of the label."""
     gaps = {name: view.missing(name) for name in view.plain}
     gaps = {name: missing for name, missing in gaps.items() if missing.any()}
+    if not gaps:
+        return [Finding("missingness", "PASS", "no value of a feature is missing")]
     found: list[Finding] = []
     for name, missing in gaps.items():
         share = float(missing.mean())
@@ -136,12 +135,19 @@ def check_missingness(view: View) -> list[Finding]:
                     value=share,
                 )
             )
+    if not found and not any(_can_tell(missing) for missing in gaps.values()):
+        few = f"no column lacks {MIN_MISSING} values, and has as many, to judge by"
+        return [not_done("missingness", few)]
     return found
+
+
+def _can_tell(missing: NDArray[np.bool_]) -> bool:
+    return min(int(missing.sum()), int((~missing).sum())) >= MIN_MISSING
 
 
 def _effect_of(missing: NDArray[np.bool_], view: View) -> tuple[float, float]:
     """Return how much a gap tells of the label, from 0 to 1, and the chance of that by chance."""
-    if min(missing.sum(), (~missing).sum()) < MIN_MISSING:
+    if not _can_tell(missing):
         return 0.0, 1.0
     if view.is_classification:
         counts = np.zeros((2, len(view.classes)))
@@ -154,64 +160,17 @@ def _effect_of(missing: NDArray[np.bool_], view: View) -> tuple[float, float]:
     return abs(float(gone.mean() - there.mean())) / spread / 2, float(test.pvalue)
 
 
-def check_outliers(view: View) -> list[Finding]:
-    """Find values far outside of everything else in their column (robust z-score)."""
-    found: list[Finding] = []
-    for name in view.schema.of_kind("numeric"):
-        values = view.numbers(name)
-        score = np.nan_to_num(_robust_score(values))
-        rows = np.flatnonzero(score > 0)
-        if len(rows) == 0:
-            continue
-        order = rows[np.argsort(-score[rows], kind="stable")]
-        shown = ", ".join(f"{value:g}" for value in dict.fromkeys(values[order[:50]].tolist()))
-        found.append(
-            warn(
-                "outliers",
-                f"'{name}' has {len(rows)} values far from all others: {_shortened(shown)}",
-                "look whether they are wrong, or marks for something missing",
-                columns=[name],
-                rows=order,
-                value=float(score.max()),
-            )
-        )
-    return found
-
-
-def _shortened(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else text[: limit - 1].rstrip(", ") + "…"
-
-
-def _robust_score(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each value's robust z-score where it is an outlier, else 0.
-
-    The score is the distance from the median in median absolute deviations (times 1.4826) of the
-    values that aren't the median. An outlier also lies beyond where the column's own tail leads:
-    as the distance grows from the 90th to the 99th percentile, so it may grow from one power of
-    ten of the rows to the next.
-    """
-    away = np.abs(values - np.nanmedian(values))
-    others = away[away > 0]
-    if len(others) == 0:
-        return np.zeros(len(values))
-    score = away / (_MAD_TO_SD * float(np.median(others)))
-    wide, wider = np.quantile(others, [0.9, 0.99])
-    powers = max(0.0, math.log10(len(others) / 100.0)) + SPARE_POWERS
-    reach = wider * max(float(wider / wide), LEAST_GROWTH) ** powers
-    result: NDArray[np.float64] = np.where((score > OUTLIER) & (away > reach), score, 0.0)
-    return result
-
-
 def check_variants(view: View) -> list[Finding]:
     """Find values that differ only in case, spaces or dots: "NY" and "ny "."""
     names = view.schema.of_kind("categorical")
     if view.is_classification:
         names = [*names, view.schema.label]
+    coded = {name: view.codes(name) for name in names}
+    words = {n: c for n, c in coded.items() if any(isinstance(value, str) for value in c.values)}
+    if not words:
+        return [not_done("category_variants", "no column holds words")]
     found: list[Finding] = []
-    for name in names:
-        codes = view.codes(name)
-        if not any(isinstance(value, str) for value in codes.values):
-            continue
+    for name, codes in words.items():
         several = spellings(codes)
         if not several:
             continue
@@ -220,7 +179,7 @@ def check_variants(view: View) -> list[Finding]:
         found.append(
             warn(
                 "category_variants",
-                f"'{name}' has the same value in several spellings: {_shortened(shown, 100)}",
+                f"'{name}' has the same value in several spellings: {shortened(shown, 100)}",
                 "write each value in one way",
                 columns=[name],
                 rows=np.flatnonzero(np.isin(codes.codes, rarer)),
@@ -228,6 +187,11 @@ def check_variants(view: View) -> list[Finding]:
             )
         )
     return found
+
+
+def shortened(text: str, limit: int = 60) -> str:
+    """Return a text's beginning where it is longer than so many characters."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip(", ") + "…"
 
 
 def spellings(codes: Codes) -> list[list[int]]:

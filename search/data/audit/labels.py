@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.data.audit.out_of_fold import class_probabilities
+from search.data.audit.out_of_fold import judge_rows
+from search.data.audit.undone import not_done
 from search.data.audit.view import View
 from search.findings import Finding, warn
 
@@ -20,6 +21,8 @@ DOUBTED = 0.1
 
 def check_rare_class(view: View) -> list[Finding]:
     """Find classes with too few rows to be learnt and tested."""
+    if not view.is_classification:
+        return [_no_classes("rare_class")]
     found: list[Finding] = []
     for code, name in enumerate(view.classes):
         rows = np.flatnonzero(view.target == code)
@@ -40,7 +43,7 @@ def check_rare_class(view: View) -> list[Finding]:
 def check_imbalance(view: View) -> list[Finding]:
     """Say when a class is many times as frequent as another."""
     if not view.is_classification:
-        return []
+        return [_no_classes("imbalance")]
     counts = np.bincount(view.target.astype(int), minlength=len(view.classes))
     ratio = float(counts.max() / counts.min())
     if ratio < IMBALANCE:
@@ -62,26 +65,34 @@ def check_label_errors(view: View) -> list[Finding]:
 
     By the probability that trees give to a row's own class out of fold (self-confidence, Northcutt
     et al., 2021, "Confident learning"). It is a list for review: rows that are merely hard stand
-    on it, too, so that its length says nothing of how many labels are wrong.
+    on it, too, so that its length says nothing of how many labels are wrong. Rows of a class with
+    hardly any others aren't judged.
     """
+    check = "label_errors"
     if not view.is_classification:
-        return []
-    probabilities = class_probabilities(view)
-    if probabilities is None:
-        return []
-    own = probabilities[np.arange(view.num_rows), view.target.astype(int)]
-    is_suspect = (own <= DOUBTED) & (probabilities.max(1) >= CONFIDENT)
-    rows = np.flatnonzero(is_suspect)
-    if len(rows) == 0:
-        return []
-    ranked = rows[np.argsort(own[rows], kind="stable")]
+        return [_no_classes(check)]
+    judged = judge_rows(view)
+    if isinstance(judged, str):
+        return [not_done(check, judged)]
+    left = view.num_rows - len(judged.rows)
+    but = f"; {left} rows of rare classes weren't judged" if left else ""
+    is_suspect = (judged.own <= DOUBTED) & (judged.likeliest >= CONFIDENT)
+    if not is_suspect.any():
+        return [Finding(check, "PASS", f"no label is spoken against by other rows{but}")]
+    rows, own = judged.rows[is_suspect], judged.own[is_suspect]
+    order = np.argsort(own, kind="stable")
     return [
         warn(
-            "label_errors",
-            f"{len(rows)} rows have a label that other rows speak against; the most suspect first",
+            check,
+            f"{len(rows)} rows have a label that other rows speak against; the most suspect first"
+            f"{but}",
             "review them by hand; some are only hard, so drop none unseen",
             columns=[view.schema.label],
-            rows=ranked,
-            value=float(own[ranked[0]]),
+            rows=rows[order],
+            value=float(own.min()),
         )
     ]
+
+
+def _no_classes(check: str) -> Finding:
+    return not_done(check, "the label is a number, not a class")

@@ -48,10 +48,13 @@ class Pairs:
         rows = np.empty(0, dtype=np.int64)
         return cls(rows, rows, np.empty(0, dtype=np.float32))
 
+    def where(self, kept: NDArray[np.bool_]) -> Pairs:
+        """Return some of the pairs; ``kept`` has shape (pairs,)."""
+        return Pairs(self.first[kept], self.second[kept], self.distance[kept])
+
     def within(self, limit: float) -> Pairs:
         """Return the pairs that are at most so far apart."""
-        near = self.distance <= limit
-        return Pairs(self.first[near], self.second[near], self.distance[near])
+        return self.where(self.distance <= limit)
 
     def beyond_chance(self, num_rows: int) -> Pairs:
         """Return the pairs that are nearer than chance explains.
@@ -143,9 +146,3 @@ def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return numbers whose every bit depends on those of ``values``."""
     values = values * _MIX
     return values ^ (values >> np.uint64(29))
-
-
-def unique_in_order(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each number once, where it stands first."""
-    _, first = np.unique(rows, return_index=True)
-    return rows[np.sort(first)]

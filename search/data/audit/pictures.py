@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.audit.near import WIDER, Pairs, near_pairs, unique_in_order
+from search.data.audit.copies import copies, places, same_label
+from search.data.audit.near import WIDER, Pairs, near_pairs
+from search.data.audit.undone import not_done
 from search.data.audit.view import View, pooled
 from search.data.split import content_hashes
 from search.findings import Finding, warn
@@ -23,7 +25,7 @@ brightest pixel of all images has the highest level."""
 def check_images(view: View) -> list[Finding]:
     """Find images that show nothing, and images that come more than once."""
     if view.pixels is None:
-        return []
+        return [not_done("images", "there are none")]
     (name,) = view.schema.of_kind("image")
     sd = np.empty(view.num_rows)
     saturated = np.empty(view.num_rows)
@@ -46,53 +48,58 @@ def check_images(view: View) -> list[Finding]:
                     value=len(rows),
                 )
             )
-    return [*found, *_copies(view, name, blank), *_near_copies(view, view.pixels, name, blank)]
+    return [*found, *_copies(view, view.pixels, name, blank | white)]
 
 
-def _copies(view: View, name: str, blank: np.ndarray) -> list[Finding]:
-    hashes = content_hashes(view.table, [name])
-    _, first = np.unique(hashes, return_index=True)
-    is_copy = ~blank
-    is_copy[first] = False
-    rows = np.flatnonzero(is_copy)
-    if len(rows) == 0:
-        return []
+def _copies(
+    view: View, pixels: NDArray[np.uint8], name: str, empty: NDArray[np.bool_]
+) -> list[Finding]:
+    """Find copies; those of an image with another label are apart, for one of the two is wrong."""
+    order, label = places(view), view.schema.label
+    pairs = _near(view, pixels, empty)
+    alike = pairs.where(same_label(view, pairs))
+    equal, near = copies(content_hashes(view.table, [name, label]), alike, order)
+    of_any = np.concatenate(copies(content_hashes(view.table, [name]), pairs, order))
+    others = np.setdiff1d(of_any, np.concatenate([equal, near]))
+    levels = f"their pixels differ by at most {NEAR:g} of 255 levels in the mean"
+    told = (
+        (equal, [name], "are copies of another one", "leave the copies out"),
+        (
+            near,
+            [name],
+            f"are nearly copies of another one: {levels}",
+            "look whether the same picture was saved twice; keep its copies in one part",
+        ),
+        (
+            others,
+            [name, label],
+            "are copies, or nearly so, of one with another label",
+            "look at them: one of the labels is wrong",
+        ),
+    )
     return [
         warn(
             "images",
-            f"{len(rows)} images are copies of an earlier one",
-            "leave the copies out",
-            columns=[name],
+            f"{len(rows)} images {what}",
+            remedy,
+            columns=columns,
             rows=rows,
             value=len(rows),
         )
+        for named, columns, what, remedy in told
+        if len(rows := named[~empty[named]])
     ]
 
 
-def _near_copies(
-    view: View, pixels: NDArray[np.uint8], name: str, blank: NDArray[np.bool_]
-) -> list[Finding]:
+def _near(view: View, pixels: NDArray[np.uint8], empty: NDArray[np.bool_]) -> Pairs:
+    """Return the pairs of images that are nearly the same, where chance doesn't explain them."""
     keys = np.zeros(view.num_rows, dtype=np.uint64)
     tolerance = NEAR * max(int(pixels.max()), 1) / 255
     pairs = near_pairs(pooled(pixels, FEW_FIELDS) / tolerance, keys)
     apart = np.full(len(pairs.first), np.inf, dtype=np.float32)
     for start in range(0, len(apart), CHUNK):
         one, other = (rows[start : start + CHUNK] for rows in (pairs.first, pairs.second))
-        shown = ~blank[one] & ~blank[other]
+        shown = ~empty[one] & ~empty[other]
         levels = np.abs(pixels[one].astype(np.int16) - pixels[other]).mean(axis=(1, 2, 3))
         apart[start : start + CHUNK] = np.where(shown, levels / tolerance, np.inf)
-    near = Pairs(pairs.first, pairs.second, apart).within(WIDER).beyond_chance(view.num_rows)
-    rows = unique_in_order(near.second)
-    if len(rows) == 0:
-        return []
-    return [
-        warn(
-            "images",
-            f"{len(rows)} images are nearly copies of an earlier one: their pixels differ by at "
-            f"most {NEAR:g} of 255 levels in the mean",
-            "look whether the same picture was saved twice; keep its copies in one part",
-            columns=[name],
-            rows=rows,
-            value=len(rows),
-        )
-    ]
+    return Pairs(pairs.first, pairs.second, apart).within(WIDER).beyond_chance(view.num_rows)

@@ -7,20 +7,22 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from search.data.audit.columns import identifiers
-from search.data.audit.near import TOLERANCE, Pairs, mixed, near_pairs, scaled, unique_in_order
+from search.data.audit.copies import copies, places, same_label
+from search.data.audit.near import TOLERANCE, Pairs, mixed, near_pairs, scaled
+from search.data.audit.undone import not_done
 from search.data.audit.view import View
 from search.data.split import content_hashes
 from search.findings import Finding, warn
 
 CHANCE = 1e-3
 MIN_COPIES = 3
+_NEARLY = f"their numbers lie within {TOLERANCE:.0%} of the columns' spread, all else is equal"
 
 
 def check_duplicates(view: View) -> list[Finding]:
     """Find rows that are equal in every column but those that name them, or nearly so."""
     found = []
-    places = _places(view)
-    repeated = _repeated(_hashes(view, with_label=True), places)
+    repeated, near = copies(_hashes(view, with_label=True), _alike(view), places(view))
     if len(repeated):
         share = len(repeated) / view.num_rows
         found.append(
@@ -32,22 +34,24 @@ def check_duplicates(view: View) -> list[Finding]:
                 value=share,
             )
         )
-    pairs = _near(view)
-    later = places[pairs.first] > places[pairs.second]
-    near = unique_in_order(np.where(later, pairs.first, pairs.second))
     if len(near):
         share = len(near) / view.num_rows
         found.append(
             warn(
                 "duplicates",
-                f"{len(near)} rows ({share:.2%}) are nearly copies of another one: their "
-                f"numbers lie within {TOLERANCE:.0%} of the columns' spread, all else is equal",
+                f"{len(near)} rows ({share:.2%}) are nearly copies of another one: {_NEARLY}",
                 "look whether the same case was measured, rounded or saved twice",
                 rows=near,
                 value=share,
             )
         )
     return found
+
+
+def _alike(view: View) -> Pairs:
+    """Return the pairs of rows that are nearly the same, their labels among what is."""
+    pairs = view.once(_near)
+    return pairs.where(same_label(view, pairs))
 
 
 def _near(view: View) -> Pairs:
@@ -66,27 +70,34 @@ def _near(view: View) -> Pairs:
 
 
 def check_contradictions(view: View) -> list[Finding]:
-    """Find rows with the same features and another class."""
+    """Find rows with the same features, or nearly so, and another class."""
+    check = "contradictory_labels"
     if not view.is_classification:
-        return []
+        return [not_done(check, "the label is a number, and equal rows may differ in it")]
     _, group = np.unique(_hashes(view, with_label=False), return_inverse=True)
     lowest = np.full(group.max() + 1, np.inf)
     highest = np.full(group.max() + 1, -np.inf)
     np.minimum.at(lowest, group, view.target)
     np.maximum.at(highest, group, view.target)
-    rows = np.flatnonzero((lowest < highest)[group])
-    if len(rows) == 0:
-        return []
-    share = len(rows) / view.num_rows
+    equal = np.flatnonzero((lowest < highest)[group])
+    pairs = view.once(_near)
+    apart = pairs.where(~same_label(view, pairs))
+    near = np.setdiff1d(np.concatenate([apart.first, apart.second]), equal)
+    told = (
+        (equal, "share all features with a row of another class"),
+        (near, f"are nearly copies of a row of another class: {_NEARLY}"),
+    )
     return [
         warn(
-            "contradictory_labels",
-            f"{len(rows)} rows ({share:.2%}) share all features with a row of another class",
+            check,
+            f"{len(rows)} rows ({len(rows) / view.num_rows:.2%}) {what}",
             "look at them: one label is wrong, or a column is lacking that tells them apart",
             columns=[view.schema.label],
             rows=rows,
-            value=share,
+            value=len(rows) / view.num_rows,
         )
+        for rows, what in told
+        if len(rows)
     ]
 
 
@@ -97,7 +108,9 @@ def check_split_copies(view: View) -> list[Finding]:
     of. It fails where there are more copies across parts than copies within them explain.
     """
     if view.parts is None:
-        return []
+        return [not_done("split_copies", "the data don't say which rows are for training")]
+    if (view.parts == "train").all():
+        return [not_done("split_copies", "all rows are for training")]
     hashes = _hashes(view, with_label=True)
     found: list[Finding] = []
     for part, other in (("test", "train"), ("validation", "train"), ("test", "validation")):
@@ -125,7 +138,7 @@ def check_split_copies(view: View) -> list[Finding]:
 
 def _near_split_copies(view: View, parts: NDArray[np.str_]) -> list[Finding]:
     """Find rows to judge by that are nearly copies of rows to learn from."""
-    pairs = _near(view)
+    pairs = _alike(view)
     both = np.stack([pairs.first, pairs.second], axis=1)
     is_train = parts[both] == "train"
     across = both[is_train.sum(axis=1) == 1]
@@ -166,22 +179,3 @@ def _hashes(view: View, *, with_label: bool) -> NDArray[np.uint64]:
     names = [name for name in view.schema.kinds if name not in left_out]
     names = names or list(view.schema.kinds)
     return content_hashes(view.table, [view.schema.label, *names] if with_label else names)
-
-
-def _places(view: View) -> NDArray[np.int64]:
-    """Return each row's place where copies give way to what comes first: a training row does."""
-    if view.parts is None:
-        return np.arange(view.num_rows)
-    ranks = np.select([view.parts == "train", view.parts == "validation"], [0, 1], 2)
-    places = np.empty(view.num_rows, dtype=np.int64)
-    places[np.argsort(ranks, kind="stable")] = np.arange(view.num_rows)
-    return places
-
-
-def _repeated(hashes: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the rows whose hash stands in a row that comes before them."""
-    order = np.argsort(places)
-    _, first = np.unique(hashes[order], return_index=True)
-    is_first = np.zeros(len(hashes), dtype=bool)
-    is_first[order[first]] = True
-    return np.flatnonzero(~is_first)

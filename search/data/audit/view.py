@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from search.data.columns import decoded, image_pixels, joined, missing_mask, num
 from search.data.schema import Schema
 from search.data.split import given_parts
 
+T = TypeVar("T")
 POOL = 7
 """Images are looked at as so many averages by as many."""
 
@@ -70,6 +72,7 @@ class View:
         self.columns = [name for name in table.column_names if name not in apart]
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._codes: dict[str, Codes] = {}
+        self._known: dict[Callable[[View], Any], Any] = {}
 
     @property
     def num_rows(self) -> int:
@@ -101,6 +104,14 @@ class View:
     def missing(self, name: str) -> NDArray[np.bool_]:
         """Return which of a column's rows are missing."""
         return missing_mask(self.table[name])
+
+    def infinite(self, name: str) -> NDArray[np.bool_]:
+        """Return which of a column's rows are infinite; they are among the missing ones, too."""
+        values = decoded(self.table[name])
+        if not pa.types.is_floating(values.type):
+            return np.zeros(self.num_rows, dtype=bool)
+        found: NDArray[np.bool_] = pc.is_inf(values).fill_null(False).to_numpy()
+        return found
 
     def num_distinct(self, name: str) -> int:
         """Return how many values a column has, what is missing left out."""
@@ -153,6 +164,13 @@ class View:
         if self.pixels is not None:
             parts.append(pooled(self.pixels, POOL))
         return np.hstack(parts)
+
+    def once(self, find: Callable[[View], T]) -> T:
+        """Return what a function finds in this view; for several checks it looks only once."""
+        if find not in self._known:
+            self._known[find] = find(self)
+        found: T = self._known[find]
+        return found
 
     def sample(self, size: int, purpose: int) -> NDArray[np.int64]:
         """Return the numbers of at most ``size`` rows, drawn at random, sorted."""
