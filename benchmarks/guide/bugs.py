@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -216,6 +217,18 @@ class UnseededWeights(Net):
             self.first.weight.normal_(0.0, 0.2, generator=generator)
 
 
+class NoiseOfNumpy(Net):
+    """Draws noise from numpy while it trains, which no seed of torch's reaches."""
+
+    def hidden(self, numeric: Tensor) -> Tensor:
+        """Return it, while training with noise."""
+        hidden = super().hidden(numeric)
+        if not self.training:
+            return hidden
+        noise = np.random.default_rng().normal(0.0, 0.1, hidden.shape)
+        return hidden + torch.from_numpy(noise).to(hidden)
+
+
 class TrainedOnOtherLabels(Net):
     """Sound; the labels are shuffled against the rows."""
 
@@ -277,6 +290,7 @@ BUGS = (
             OutputsTurnedInEvaluation,
             NoGradient,
             UnseededWeights,
+            NoiseOfNumpy,
         )
     ),
     Bug("ShuffledLabels", TrainedOnOtherLabels, CONFIG, shuffles_labels=True),

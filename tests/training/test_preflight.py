@@ -1,4 +1,4 @@
-import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +9,8 @@ import pytest
 import torch
 from trainings import CNN, MLP, Small, images, regression, table
 
-from benchmarks.guide.bugs import BUGS, CONFIG, Bug, Net, module_of
+from benchmarks.guide.bugs import BUGS, CONFIG, Bug, Net, OutputsTurnedInEvaluation, module_of
+from benchmarks.guide.preflight import SOUND
 from search.data import DataOptions, load_dataset
 from search.data.batches import Resident
 from search.data.phase_rows import RowPlan
@@ -18,7 +19,10 @@ from search.findings import Finding
 from search.task import ModelModule, load_model
 from search.training.job import Rows
 from search.training.preflight import CHECKS, Bench, memory, preflight, ranges
-from search.training.preflight.ranges import learning_rate_range
+from search.training.preflight.bench import OutOfTime
+from search.training.preflight.ranges import Throughput, learning_rate_range
+from search.training.preflight.repeats import check_determinism
+from search.training.preflight.trials import check_input_baseline, check_overfit_batch
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +33,29 @@ def wine() -> Small:
     return Small(dataset, Resident(dataset, "cpu"), rows)
 
 
-def bench(model: ModelModule, small: Small, config=CONFIG) -> Bench:
-    return Bench(model, config, small.spec, small.data, small.rows, seconds=20.0)
+class Clock:
+    """Time that passes only where a test lets it."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def bench(model: ModelModule, small: Small, config=CONFIG, *, seconds=20.0, clock=None) -> Bench:
+    clock = clock or Clock()
+    return Bench(model, config, small.spec, small.data, small.rows, seconds, clock=clock)
+
+
+def slow(kind: type[Net], clock: Clock, seconds: float = 1.0) -> ModelModule:
+    """Return a model whose every call takes so many of the clock's seconds."""
+
+    class Slow(kind):  # type: ignore[valid-type,misc]
+        def forward(self, numeric):
+            clock.now += seconds
+            return super().forward(numeric)
+
+    return module_of(Slow)
 
 
 def poor(findings: list[Finding]) -> set[tuple[str, str]]:
@@ -57,6 +82,7 @@ CAUGHT_AS = {
     "OutputsTurnedInEvaluation": "overfit_batch",
     "NoGradient": "gradients",
     "UnseededWeights": "determinism",
+    "NoiseOfNumpy": "determinism",
     "ShuffledLabels": "input_baseline",
     "RateFarTooLow": "learning_rate",
     "RateFarTooHigh": "learning_rate",
@@ -102,18 +128,84 @@ def test_a_sound_network_passes_every_check(wine: Small) -> None:
 def test_the_bundled_models_do_not_fail(model: ModelModule, small) -> None:
     data = small()
     for default in model.defaults(data.spec):
-        statuses = {status for _, status in poor(preflight(bench(model, data, default.config)))}
+        looked = bench(model, data, default.config, clock=time.perf_counter)
+        statuses = {status for _, status in poor(preflight(looked))}
         assert "FAIL" not in statuses
 
 
-def test_a_head_that_begins_with_zeros_is_sound(wine: Small) -> None:
-    def build(spec):
-        net = Net(spec)
-        torch.nn.init.zeros_(net.last.weight)
-        torch.nn.init.zeros_(net.last.bias)
-        return net
+class ZeroHead(Net):
+    def __init__(self, spec) -> None:
+        super().__init__(spec)
+        torch.nn.init.zeros_(self.last.weight)
+        torch.nn.init.zeros_(self.last.bias)
 
-    assert poor(preflight(bench(module_of(build), wine))) == set()
+
+def test_a_head_that_begins_with_zeros_is_sound(wine: Small) -> None:
+    assert poor(preflight(bench(module_of(ZeroHead), wine))) == set()
+
+
+@pytest.mark.parametrize("kind", [Net, ZeroHead])
+@pytest.mark.parametrize("seconds", [1, 2, 4, 8, 12, 20, 40, 80, 160])
+def test_a_sound_network_passes_however_slow_it_is_and_the_time_is_kept(
+    kind: type[Net], seconds: int, wine: Small
+) -> None:
+    clock = Clock()
+    found = preflight(bench(slow(kind, clock), wine, seconds=seconds, clock=clock))
+    assert tuple(dict.fromkeys(each.check for each in found)) == CHECKS
+    assert poor(found) == set()
+    assert clock.now <= seconds + 2.0
+
+
+@pytest.mark.parametrize("kind", [Net, OutputsTurnedInEvaluation])
+def test_too_few_steps_on_a_batch_are_no_verdict(kind: type[Net], wine: Small) -> None:
+    clock = Clock()
+    with pytest.raises(OutOfTime, match="there was time for 8 steps only, too few to tell"):
+        check_overfit_batch(bench(slow(kind, clock, 0.125), wine, seconds=8.0, clock=clock))
+
+
+def test_too_few_steps_or_judged_rows_are_no_verdict_on_what_is_learnt(wine: Small) -> None:
+    clock, small = Clock(), shuffled(wine)
+    with pytest.raises(OutOfTime, match="there was time for 10 steps only, too few to tell"):
+        check_input_baseline(bench(slow(Net, clock, 0.125), small, seconds=7.5, clock=clock))
+
+
+def test_a_verdict_names_the_steps_that_were_made(wine: Small) -> None:
+    small = shuffled(wine)
+    (found,) = check_input_baseline(bench(module_of(Net), small))
+    assert found.status == "FAIL"
+    assert found.message.startswith("after up to 480 steps the model is no better")
+    stuck = {**CONFIG, "learning_rate_adam": 1e-12}
+    (found,) = check_overfit_batch(bench(module_of(Net), small, stuck))
+    assert "aren't learnt by heart in up to 300 steps at the learning rates 1e-12" in found.message
+
+
+def test_a_finding_says_that_the_time_was_too_short(wine: Small) -> None:
+    clock = Clock()
+    short = preflight(bench(slow(Net, clock), wine, seconds=60.0, clock=clock))
+    found = {each.check: each for each in short}
+    for check in ("overfit_batch", "input_baseline", "learning_rate"):
+        assert "only, too few to tell" in found[check].message
+    assert found["learning_rate"].interval is None
+
+
+def test_only_targets_are_taken_of_all_training_rows(
+    wine: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, inputs = [], Resident.inputs
+    monkeypatch.setattr(
+        Resident, "inputs", lambda data, rows: asked.append(len(rows)) or inputs(data, rows)
+    )
+    assert check_input_baseline(bench(module_of(Net), wine)) == []
+    assert max(asked) < len(wine.rows.train)
+
+
+@pytest.mark.parametrize(
+    ("model", "small", "given"),
+    [(MLP, table, {"dropout": 0.5, "input_noise": 0.4}), (CNN, images, {"flip": "horizontal"})],
+)
+def test_what_torch_draws_by_its_seed_is_no_chance(model: ModelModule, small, given) -> None:
+    config = {**model.defaults(small().spec)[0].config, **given}
+    assert check_determinism(bench(model, small(), config)) == []
 
 
 def test_the_learning_rate_s_range_is_an_interval_that_holds_good_ones(wine: Small) -> None:
@@ -121,6 +213,14 @@ def test_the_learning_rate_s_range_is_an_interval_that_holds_good_ones(wine: Sma
     assert found is not None
     assert 1e-6 < found.low < 1e-2 < found.high <= 10.0
     assert found.low < found.high / 3
+
+
+def test_with_time_for_too_few_rates_there_is_no_interval(wine: Small) -> None:
+    clock = Clock()
+    looked = bench(slow(Net, clock, 0.125), wine, clock=clock)
+    with pytest.raises(OutOfTime, match="there was time for 16 steps only"):
+        learning_rate_range(looked, 2.0)
+    assert clock.now == 3 * 0.125
 
 
 def test_a_model_that_raises_is_a_failure_in_a_line(wine: Small) -> None:
@@ -151,26 +251,48 @@ def test_of_a_loop_of_its_own_what_it_keeps_is_looked_at(tmp_path: Path) -> None
         preflight(replace(looked, model=load_model(str(broken))))
 
 
-def test_the_time_is_kept(wine: Small) -> None:
-    short = bench(module_of(Net), wine)
-    short.seconds = 0.0
-    found = {each.check: each for each in preflight(short)}
-    assert set(found) == set(CHECKS)
-    assert math.isfinite(found["learning_rate"].value or 0.0)
+def test_without_time_nothing_is_done_and_all_checks_say_so(wine: Small) -> None:
+    found = preflight(bench(module_of(Net), wine, seconds=0.0))
+    assert [each.check for each in found] == list(CHECKS)
+    assert {(each.status, each.message) for each in found} == {("PASS", "no time was left for it")}
+
+
+def test_the_benchmark_s_sound_set_ups_are_twenty_different_ones() -> None:
+    plan = RowPlan.of(load_dataset(DataOptions(uri="sklearn:digits")), seed=0)
+    digits = [len(plan.search(size)["train"]) for size in SOUND["models.mlp"]["digits"]]
+    others = [sizes for of in SOUND.values() for name, sizes in of.items() if name != "digits"]
+    assert len(set(digits)) + sum(len(set(sizes)) for sizes in others) == 20
 
 
 def test_a_batch_that_does_not_fit_is_told_with_its_size(
     wine: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def speed(bench: Bench, size: int) -> float:
+    def throughput(bench: Bench, size: int) -> Throughput:
         if size >= 64:
             raise torch.OutOfMemoryError
-        return 1000.0 * size
+        return Throughput(1000.0 * size, 0.001, peak_bytes=10_000_000 * size)
 
-    monkeypatch.setattr(ranges, "_samples_per_second", speed)
+    monkeypatch.setattr(ranges, "_throughput", throughput)
     speeds, too_large = ranges.check_batch_size(bench(module_of(Net), wine))
     assert speeds.status == "PASS"
+    assert "16: 16,000/s and 0.16 GB of GPU memory, 32: 32,000/s and 0.32 GB" in speeds.message
     assert (too_large.status, too_large.value) == ("WARN", 64.0)
+
+
+def test_the_batch_sizes_worth_searching_end_where_the_speed_does(
+    wine: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges, "_throughput", lambda bench, size: Throughput(min(size, 32), 0.001))
+    (found,) = ranges.check_batch_size(bench(module_of(Net), wine))
+    assert "up to 64, which is hardly faster" in found.message
+    assert found.message.endswith("worth searching: 16, 32; memory isn't measured on a CPU")
+
+
+def test_larger_batches_are_left_where_the_time_ends(wine: Small) -> None:
+    clock = Clock()
+    found = ranges.check_batch_size(bench(slow(Net, clock), wine, seconds=10.0, clock=clock))
+    assert "up to the time's end: 16: " in found[0].message
+    assert clock.now <= 5.0
 
 
 def test_without_a_gpu_there_is_nothing_to_share(wine: Small) -> None:

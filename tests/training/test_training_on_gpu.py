@@ -74,6 +74,8 @@ def test_preflight_measures_memory_and_finds_nothing_wrong() -> None:
     config = CNN.defaults(small.spec)[0].config
     found = preflight(Bench(CNN, config, small.spec, small.data, small.rows, 20.0))
     assert [each for each in found if each.status == "FAIL"] == []
+    (sizes,) = [each for each in found if each.check == "batch_size"]
+    assert sizes.message.count("GB of GPU memory") >= 2, "each size's own"
     (memory,) = [each for each in found if each.check == "gpu_memory"]
     assert memory.value is not None
     assert 0.0 < memory.value < 0.25, memory

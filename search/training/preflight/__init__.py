@@ -14,7 +14,7 @@ from search.findings import Finding, warn
 from search.study import Study
 from search.task import ModelModule
 from search.training.job import Rows
-from search.training.preflight.bench import Bench
+from search.training.preflight.bench import NO_TIME, Bench, OutOfTime
 from search.training.preflight.looks import LOOKS
 from search.training.preflight.memory import check_gpu_memory
 from search.training.preflight.own import check_predictions
@@ -24,7 +24,8 @@ from search.training.threads import use_threads
 
 __all__ = ["CHECKS", "Bench", "preflight", "preflight_on", "preflight_seconds"]
 
-_RANGES: dict[str, tuple[Callable[[Bench], list[Finding]], str]] = {
+_Checks = dict[str, tuple[Callable[[Bench], list[Finding]], str]]
+_RANGES: _Checks = {
     "learning_rate": (check_learning_rate, ""),
     "batch_size": (check_batch_size, "too few rows to compare batch sizes"),
     "gpu_memory": (check_gpu_memory, "no GPU here"),
@@ -64,26 +65,42 @@ def preflight(bench: Bench) -> list[Finding]:
         bench: What is tried; of a loop of its own only what it leaves to predict with.
 
     Returns:
-        At least one finding for each check that was done; after one without which the others are
-        senseless has failed, no more.
+        At least one finding for each check; one that the time was too short for passes and says
+        so. After one without which the others are senseless has failed, no more.
     """
     if bench.model.build is None:
         message = "the model trains by a loop of its own, which can't be looked into"
         return [Finding("gradients", "PASS", message), check_predictions(bench)]
+    looks = _checked(bench, LOOKS)
+    if _is_senseless(looks):
+        return looks
+    bench.let_go()
+    return [*looks, *_checked(bench, {**TRIALS, **_RANGES})]
+
+
+def _checked(bench: Bench, checks: _Checks) -> list[Finding]:
     findings: list[Finding] = []
-    for name, (check, all_is_well) in _CHECKS.items():
-        found = _attempt(name, check, bench) or [Finding(name, "PASS", all_is_well)]
-        findings += found
-        if name in _ALONE and any(each.status == "FAIL" for each in found):
-            return findings
+    for name, (check, all_is_well) in checks.items():
+        findings += _attempt(name, check, bench) or [Finding(name, "PASS", all_is_well)]
+        if _is_senseless(findings):
+            break
     return findings
 
 
+def _is_senseless(findings: list[Finding]) -> bool:
+    """Return whether the checks to come would only repeat what was found."""
+    return any(each.check in _ALONE and each.status == "FAIL" for each in findings)
+
+
 def _attempt(name: str, check: Callable[[Bench], list[Finding]], bench: Bench) -> list[Finding]:
+    if bench.seconds_left <= 0:
+        return [Finding(name, "PASS", NO_TIME)]
     try:
         return check(bench)
     except SieveError:
         raise
+    except OutOfTime as short:
+        return [Finding(name, "PASS", str(short))]
     except Exception as error:
         lines = str(error).splitlines() or [""]
         message = f"build, forward or backward raised {type(error).__name__}: {lines[0]}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +20,28 @@ from search.training.optimizers import GradientRules, learning_rate, make_optimi
 from search.training.precision import Precision
 from search.training.scoring import loss_function
 
+NO_TIME = "no time was left for it"
 LOOK_ROWS = 64
+CHUNK_ROWS = 256
+"""That are evaluated together."""
+PART = 0.5
+"""Of the time that is left, for one check: what comes after it needs some too."""
+NUM_SEEDS = 3
+WARM_STEPS = 3
 GENTLE = 1e-3
 """A learning rate that does no harm in three steps."""
+
+
+class OutOfTime(Exception):  # noqa: N818 - it is no mistake
+    """The time is up before a check can tell anything; its line says what there was time for."""
+
+
+def too_few(steps: int) -> OutOfTime:
+    """Return what ends a check that so many steps tell nothing."""
+    if steps == 0:
+        return OutOfTime(NO_TIME)
+    made = "1 step" if steps == 1 else f"{steps} steps"
+    return OutOfTime(f"there was time for {made} only, too few to tell")
 
 
 @dataclass
@@ -38,6 +57,7 @@ class Bench:
             are a sample.
         seconds: What all checks together may take.
         space: What is searched; None: what the module searches by itself.
+        clock: Tells the time in seconds.
     """
 
     model: ModelModule
@@ -46,10 +66,12 @@ class Bench:
     data: Resident
     rows: Rows
     seconds: float
-    began: float = field(default_factory=time.perf_counter)
     space: Space | None = None
+    clock: Callable[[], float] = time.perf_counter
 
     def __post_init__(self) -> None:
+        self._began = self.clock()
+        self._warmed: dict[int, nn.Module] = {}
         rows = self.rows
         train, validation, probe = map(_mixed, (rows.train, rows.validation, rows.probe))
         self.rows = Rows(train, validation, probe, rows.test).to(self.data.device)
@@ -58,7 +80,19 @@ class Bench:
     @property
     def seconds_left(self) -> float:
         """Until the checks must end."""
-        return self.began + self.seconds - time.perf_counter()
+        return self._began + self.seconds - self.clock()
+
+    def go_on(self, steps: int) -> None:
+        """Break a check off whose time is up.
+
+        Args:
+            steps: That it has made.
+
+        Raises:
+            OutOfTime: No time is left.
+        """
+        if self.seconds_left <= 0:
+            raise too_few(steps)
 
     @property
     def batch_size(self) -> int:
@@ -75,16 +109,30 @@ class Bench:
     def warmed(self, seed: int = 0) -> nn.Module:
         """Build the network and train it for three steps: a head that begins with zeros has left.
 
-        One that can't be trained is returned as it was built.
+        One that can't be trained is returned as it was built. The last one is kept, since three
+        steps of a slow model take long.
+
+        Raises:
+            OutOfTime: No time is left for three steps.
         """
+        if seed not in self._warmed:
+            self._warmed = {seed: self._warm(seed)}
+        return self._warmed[seed]
+
+    def let_go(self) -> None:
+        """Let go of the network that :meth:`warmed` keeps: it takes memory."""
+        self._warmed.clear()
+
+    def _warm(self, seed: int) -> nn.Module:
         module = self.network(seed)
         training = Training(
             self, module, self.config, self.rows.train, batch_size=self.batch_size, seed=seed
         )
         training.set_learning_rate(min(learning_rate(self.config), GENTLE))
         with contextlib.suppress(RuntimeError):
-            for _ in training.steps(3):
-                pass
+            for steps, _ in enumerate(training.steps(WARM_STEPS), start=1):
+                if steps < WARM_STEPS:
+                    self.go_on(steps)
         return module
 
     def look(self, part: Tensor | None = None) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -97,17 +145,29 @@ class Bench:
         return float(self.losses_of(module, rows).mean())
 
     @torch.no_grad()
-    def losses_of(self, module: nn.Module, rows: Tensor) -> Tensor:
-        """Return the loss of each row in evaluation mode, shape (rows,), on the CPU."""
+    def losses_of(self, module: nn.Module, rows: Tensor, seconds: float = math.inf) -> Tensor:
+        """Return the loss of each row in evaluation mode, shape (rows,), on the CPU.
+
+        Where there isn't time for all of them, of the first ones.
+        """
         module.eval()
         found = []
+        ends = self.clock() + seconds
         precision = Precision(module, self.data.device)
-        for chunk in torch.split(rows, 256):
+        for chunk in torch.split(rows, CHUNK_ROWS):
             inputs, target = self.data.batch(chunk)
             with precision.region():
                 outputs = module(*inputs).float()
             found.append(row_losses(outputs, target, self.spec).cpu())
+            if self.clock() >= ends:
+                break
         return torch.cat(found)
+
+
+def names_of(names: list[str]) -> str:
+    """Return the first ones of some names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"'{name}'" for name in names[:3]) + more
 
 
 def _mixed(rows: Tensor) -> Tensor:
@@ -158,12 +218,12 @@ class Training:
 
     def steps(self, number: int, seconds: float = math.inf) -> Iterator[float]:
         """Train for so many steps, or until the time is up; yield each one's loss."""
-        ends = time.perf_counter() + seconds
+        ends = self._bench.clock() + seconds
         self._module.train()
         for _ in range(number):
             indices, _ = next(self._stream)
             yield self._step(self._rows[indices])
-            if time.perf_counter() > ends:
+            if self._bench.clock() >= ends:
                 return
 
     def _step(self, rows: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Checks that look at a network without training it."""
+"""Checks that look at a network as it is built, or after a few steps."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from search.findings import Finding, warn
-from search.training.preflight.bench import Bench
+from search.training.preflight.bench import NUM_SEEDS, WARM_STEPS, Bench, names_of
+from search.training.preflight.gradients import check_gradients
+from search.training.preflight.repeats import check_determinism, check_eval_mode, check_rows_apart
 
 HIGH_LOSS, HUGE_LOSS = 1.5, 4.0
 """Times the loss of one who knows nothing."""
-EXPLODING = 1e4
-"""Median of the absolute gradients."""
 WIDE_INPUT, HUGE_INPUT = 20.0, 100.0
 """Standard deviation of what the first layer gets."""
-SAME = 1e-3
-"""Relative to the spread of the outputs: less is rounding."""
-NUM_SEEDS = 3
+PROBE_ROWS = 256
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -44,16 +42,13 @@ def check_output_width(bench: Bench) -> list[Finding]:
 
 def check_output_activation(bench: Bench) -> list[Finding]:
     """No activation on the output: the loss has its own, and a bounded output can't say all."""
-    outputs = torch.cat([_outputs(bench, seed) for seed in range(NUM_SEEDS)])
-    low, high = float(outputs.min()), float(outputs.max())
-    sums = outputs.sum(1)
-    what = None
-    if bench.spec.num_outputs > 1 and low >= 0 and bool(((sums - 1.0).abs() < 1e-2).all()):
-        what = "sum to 1 in each row, as after a softmax"
-    elif low >= 0.0 and bool((outputs == 0.0).float().mean() > 0.01):
-        what = "are never below 0, as after a ReLU"
-    elif low >= 0.0 and high <= 1.0 and 0.2 <= float(outputs.mean()) <= 0.8:
-        what = "lie between 0 and 1, as after a sigmoid"
+    seen: list[Tensor] = []
+    for seed in range(NUM_SEEDS):
+        bench.go_on(seed * WARM_STEPS)
+        seen.append(_outputs(bench, seed))
+        if float(seen[-1].min()) < 0.0:
+            return []
+    what = _activation(torch.cat(seen))
     if what is None:
         return []
     return [
@@ -64,6 +59,18 @@ def check_output_activation(bench: Bench) -> list[Finding]:
             fails=True,
         )
     ]
+
+
+def _activation(outputs: Tensor) -> str | None:
+    """Return what outputs of which none is negative look like."""
+    sums = outputs.sum(1)
+    if outputs.shape[1] > 1 and bool(((sums - 1.0).abs() < 1e-2).all()):
+        return "sum to 1 in each row, as after a softmax"
+    if bool((outputs == 0.0).float().mean() > 0.01):
+        return "are never below 0, as after a ReLU"
+    if float(outputs.max()) <= 1.0 and 0.2 <= float(outputs.mean()) <= 0.8:
+        return "lie between 0 and 1, as after a sigmoid"
+    return None
 
 
 def _outputs(bench: Bench, seed: int) -> Tensor:
@@ -78,9 +85,9 @@ def check_initial_loss(bench: Bench) -> list[Finding]:
     """At the start a network knows nothing: ln K, or the target's variance."""
     is_class = bench.spec.task == "classification"
     expected = math.log(bench.spec.num_outputs) if is_class else _variance(bench)
-    losses = [
-        bench.loss_of(bench.network(seed), bench.rows.probe[:256]) for seed in range(NUM_SEEDS)
-    ]
+    losses: list[float] = []
+    while len(losses) < NUM_SEEDS and (not losses or bench.seconds_left > 0):
+        losses.append(bench.loss_of(bench.network(len(losses)), bench.rows.probe[:PROBE_ROWS]))
     loss = max(losses, key=lambda each: each if math.isfinite(each) else math.inf)
     ratio = loss / max(expected, 1e-6)
     if math.isfinite(loss) and ratio <= HIGH_LOSS:
@@ -98,55 +105,8 @@ def check_initial_loss(bench: Bench) -> list[Finding]:
 
 
 def _variance(bench: Bench) -> float:
-    _, target = bench.data.batch(bench.rows.probe[:256])
+    target = bench.data.target(bench.rows.probe[:PROBE_ROWS])
     return float(target.var()) if len(target) > 1 else 1.0
-
-
-def check_gradients(bench: Bench) -> list[Finding]:
-    """The gradient reaches every parameter, and is finite."""
-    module = bench.warmed().train()
-    largest = {name: 0.0 for name, each in module.named_parameters() if each.requires_grad}
-    if not largest:
-        return [_gradient("no parameter can be trained", "don't freeze all of them")]
-    sizes: list[float] = []
-    for number in range(NUM_SEEDS):
-        start = number * bench.batch_size
-        rows = bench.rows.train[start : start + bench.batch_size]
-        rows = rows if len(rows) > 1 else bench.rows.train[: bench.batch_size]
-        inputs, target = bench.data.batch(rows)
-        module.zero_grad()
-        loss = bench.loss(module(*inputs), target)
-        if not loss.requires_grad:
-            return [_gradient("the loss doesn't depend on any parameter", "look for a detach()")]
-        loss.backward()  # type: ignore[no-untyped-call]
-        for name, parameter in module.named_parameters():
-            if parameter.requires_grad and parameter.grad is not None:
-                size = float(parameter.grad.abs().max())
-                largest[name] = math.nan if math.isnan(size) else max(largest[name], size)
-                sizes.append(float(parameter.grad.abs().median()))
-    broken = [name for name, size in largest.items() if not math.isfinite(size)]
-    if broken:
-        return [_gradient(f"the gradient of {_names(broken)} isn't finite", "look for log(0), 1/0")]
-    unreached = [name for name, size in largest.items() if size == 0.0]
-    if unreached:
-        return [
-            _gradient(
-                f"no gradient reaches {_names(unreached)}",
-                "look for a detach(), a layer that isn't used, or units that are all off",
-            )
-        ]
-    if max(sizes) > EXPLODING:
-        return [_gradient(f"a median gradient is {max(sizes):.3g}", "initialise smaller")]
-    return []
-
-
-def _gradient(message: str, remedy: str) -> Finding:
-    return warn("gradients", message, remedy, fails=True)
-
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(f"'{name}'" for name in names[:3]) + more
 
 
 def check_units_differ(bench: Bench) -> list[Finding]:
@@ -163,7 +123,7 @@ def check_units_differ(bench: Bench) -> list[Finding]:
     return [
         warn(
             "units_differ",
-            f"all units of {_names(alike)} have the same weights, also after a few steps",
+            f"all units of {names_of(alike)} have the same weights, also after a few steps",
             "initialise them at random",
             fails=True,
         )
@@ -179,6 +139,7 @@ def check_inputs_used(bench: Bench) -> list[Finding]:
         spread = float(before.std()) or 1.0
         ignored = []
         for place, kind in enumerate(bench.spec.inputs):
+            bench.go_on(WARM_STEPS)
             others = tuple(each.roll(1, 0) if n == place else each for n, each in enumerate(inputs))
             if float((module(*others).float() - before).abs().max()) <= 1e-6 * spread:
                 ignored.append(kind)
@@ -192,66 +153,6 @@ def check_inputs_used(bench: Bench) -> list[Finding]:
             fails=True,
         )
     ]
-
-
-def check_rows_apart(bench: Bench) -> list[Finding]:
-    """In evaluation mode an output depends on its own row alone."""
-    inputs, _ = bench.look()
-    module = bench.network().eval()
-    with torch.no_grad():
-        together = module(*inputs).float()
-        half = len(together) // 2
-        alone = module(*(each[:half] for each in inputs)).float()
-    if half == 0 or _differs(alone, together[:half]) <= SAME:
-        return []
-    return [
-        warn(
-            "rows_apart",
-            "in evaluation mode a row's output changes with the other rows of its batch",
-            "look for a view() over the batch, or batch statistics in evaluation",
-            fails=True,
-        )
-    ]
-
-
-def check_eval_mode(bench: Bench) -> list[Finding]:
-    """In evaluation mode the same rows give the same outputs."""
-    inputs, _ = bench.look()
-    module = bench.network().eval()
-    with torch.no_grad():
-        first, second = (module(*inputs).float() for _ in range(2))
-    if _differs(first, second) <= 1e-6:
-        return []
-    return [
-        warn(
-            "eval_mode",
-            "in evaluation mode the same rows give other outputs the second time",
-            "switch dropout and noise off by self.training",
-            fails=True,
-        )
-    ]
-
-
-def check_determinism(bench: Bench) -> list[Finding]:
-    """The same seed builds the same network."""
-    inputs, _ = bench.look()
-    with torch.no_grad():
-        first, second = (bench.network(1).eval()(*inputs).float() for _ in range(2))
-    if _differs(first, second) <= 1e-6:
-        return []
-    return [
-        warn(
-            "determinism",
-            "the same seed builds another network the second time",
-            "draw all randomness from torch's generator",
-            fails=True,
-        )
-    ]
-
-
-def _differs(first: Tensor, second: Tensor) -> float:
-    spread = float(second.std()) if second.numel() > 1 else 1.0
-    return float((first - second).abs().max()) / (spread or 1.0)
 
 
 def check_input_scale(bench: Bench) -> list[Finding]:
@@ -299,6 +200,6 @@ LOOKS: dict[str, tuple[Callable[[Bench], list[Finding]], str]] = {
     "inputs_used": (check_inputs_used, "the outputs depend on every input"),
     "rows_apart": (check_rows_apart, "a row's output depends on this row alone"),
     "eval_mode": (check_eval_mode, "evaluation mode is deterministic"),
-    "determinism": (check_determinism, "the same seed builds the same network"),
     "input_scale": (check_input_scale, "the first layer's inputs are of the order of 1"),
+    "determinism": (check_determinism, "the same seed builds the same network, trained alike"),
 }

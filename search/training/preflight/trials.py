@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 
 from search.findings import Finding, warn
 from search.training.optimizers import learning_rate
-from search.training.preflight.bench import Bench, Training, plain
+from search.training.preflight.bench import PART, Bench, OutOfTime, Training, plain, too_few
 from search.training.scoring import baseline_losses
 
 BATCH_ROWS = 32
-OVERFIT_STEPS, OVERFIT_SECONDS = 300, 3.0
+OVERFIT_STEPS, ENOUGH_TO_OVERFIT = 300, 150
+"""At most, and to say that it isn't learnt: the bundled models' defaults take 94 steps at most."""
 LEARNT = 0.2
 """Of the first loss: a batch that has come down to this has been learnt by heart."""
 FORGOTTEN = 0.5
 """Of the first loss: what has been learnt may not be worse than this in evaluation mode."""
-OTHER_RATES = (10.0, 0.1, 100.0)
-"""Times the published learning rate, where that doesn't learn."""
-LOOK_AT_STEPS = (30, 60, 120, 240, 480)
-BASELINE_SECONDS = 8.0
+OVERFIT_RATES = (1.0, 10.0, 0.1, 100.0)
+"""Times the published learning rate; the others where that doesn't learn."""
+BASELINE_RATES = (1.0, 10.0, 0.1)
+LOOK_AT_STEPS, ENOUGH_TO_BEAT = (30, 60, 120, 240, 480), 120
+"""To say that a model is no better: the bundled models' defaults take 20 steps at most."""
+JUDGING = 0.2
+"""Of a learning rate's time: a look at the rows that are judged takes no longer."""
 JUDGED_ROWS = 2_000
 SURE, UNSURE = 4.0, 2.0
 """Standard errors that a model must be better by: at once, and at the end."""
@@ -30,54 +35,85 @@ SURE, UNSURE = 4.0, 2.0
 def check_overfit_batch(bench: Bench) -> list[Finding]:
     """A network that can't learn one batch by heart won't learn anything."""
     rows = bench.rows.train[:BATCH_ROWS]
-    config = plain(bench.config)
-    published = learning_rate(config)
-    reached: dict[float, float] = {}
-    for factor in (1.0, *OTHER_RATES):
-        first, learnt, evaluated = _learn(bench, rows, factor * published)
-        reached[factor] = min(learnt, evaluated) / first
-        if reached[factor] > LEARNT:
-            continue
-        if not evaluated <= FORGOTTEN * first:
-            return [_forgets(learnt, evaluated)]
-        return [] if factor == 1.0 else [_learns_elsewhere(published, factor)]
-    best = min(reached.values(), key=lambda each: each if math.isfinite(each) else math.inf)
-    return [
-        warn(
-            "overfit_batch",
-            f"{len(rows)} rows aren't learnt by heart in {OVERFIT_STEPS} steps: the loss comes to "
-            f"{best:.0%} of the first one, whatever the learning rate",
-            "look for dead units, a detach(), weights that all begin alike, outputs that are bound",
-            value=best,
-            fails=True,
-        )
-    ]
+    published = learning_rate(plain(bench.config))
+    tried: dict[float, _Learning] = {}
+    for factor, seconds in _turns(bench, OVERFIT_RATES):
+        learning = tried[factor * published] = _learn(bench, rows, factor * published, seconds)
+        if learning.by_heart:
+            return [] if factor == 1.0 else [_learns_elsewhere(published, factor)]
+        if learning.steps < ENOUGH_TO_OVERFIT and math.isfinite(learning.last):
+            raise too_few(learning.steps)
+        if learning.reached <= LEARNT:
+            return [_forgets(learning)]
+    return [_not_learnt(len(rows), tried)]
 
 
-def _learn(bench: Bench, rows: torch.Tensor, rate: float) -> tuple[float, float, float]:
-    """Return the loss at first, at last in training mode, and at last in evaluation mode."""
+def _turns(bench: Bench, factors: tuple[float, ...]) -> Iterator[tuple[float, float]]:
+    """Yield the learning rates' factors, each with its seconds."""
+    for number, factor in enumerate(factors):
+        yield factor, PART * bench.seconds_left / (len(factors) - number)
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """How a batch is learnt: its loss at first, and at last in training and evaluation mode."""
+
+    steps: int
+    first: float
+    last: float
+    evaluated: float
+
+    @property
+    def reached(self) -> float:
+        """The lower one of the last losses, in first ones; infinite where none is finite."""
+        finite = filter(math.isfinite, (self.last, self.evaluated))
+        return min(finite, default=math.inf) / self.first
+
+    @property
+    def by_heart(self) -> bool:
+        """Whether the batch is known, in evaluation mode too."""
+        return self.reached <= LEARNT and self.evaluated <= FORGOTTEN * self.first
+
+
+def _learn(bench: Bench, rows: torch.Tensor, rate: float, seconds: float) -> _Learning:
     config = plain(bench.config)
     module = bench.network(0, config)
-    first = bench.loss_of(module, rows)
+    first = max(bench.loss_of(module, rows), 1e-6)
     training = Training(bench, module, config, rows, batch_size=len(rows))
     training.set_learning_rate(rate)
-    last = math.inf
-    for step, loss in enumerate(training.steps(OVERFIT_STEPS, OVERFIT_SECONDS)):
-        last = loss
+    steps, loss = 0, math.inf
+    for steps, loss in enumerate(training.steps(OVERFIT_STEPS, seconds), start=1):
         if not math.isfinite(loss):
             break
-        if step % 20 == 19 and loss <= LEARNT * first / 2:
-            break
-    return max(first, 1e-6), last, bench.loss_of(module, rows)
+        if steps % 20 == 0 and loss <= LEARNT * first / 2:
+            if bench.loss_of(module, rows) <= FORGOTTEN * first:
+                break
+            module.train()
+    return _Learning(steps, first, loss, bench.loss_of(module, rows))
 
 
-def _forgets(learnt: float, evaluated: float) -> Finding:
+def _not_learnt(num_rows: int, tried: dict[float, _Learning]) -> Finding:
+    best = min(each.reached for each in tried.values())
+    most = max(each.steps for each in tried.values())
+    comes = f"the loss comes to {best:.0%} of the first one" if best < math.inf else "it diverges"
+    rates = ", ".join(f"{rate:.2g}" for rate in tried)
     return warn(
         "overfit_batch",
-        f"the same rows have a loss of {learnt:.3g} in training mode and {evaluated:.3g} in "
-        "evaluation mode",
+        f"{num_rows} rows aren't learnt by heart in up to {most} steps at the learning rates "
+        f"{rates}: {comes}",
+        "look for dead units, a detach(), weights that all begin alike, outputs that are bound",
+        value=best if best < math.inf else None,
+        fails=True,
+    )
+
+
+def _forgets(learning: _Learning) -> Finding:
+    return warn(
+        "overfit_batch",
+        f"after {learning.steps} steps the same rows have a loss of {learning.last:.3g} in "
+        f"training mode and {learning.evaluated:.3g} in evaluation mode",
         "look at what train() and eval() switch: batch statistics, dropout, the outputs' order",
-        value=evaluated,
+        value=learning.evaluated,
         fails=True,
     )
 
@@ -95,21 +131,19 @@ def _learns_elsewhere(published: float, factor: float) -> Finding:
 def check_input_baseline(bench: Bench) -> list[Finding]:
     """After a few hundred steps a model is better than the training labels alone."""
     rows = bench.rows.validation[:JUDGED_ROWS]
-    _, train = bench.data.batch(bench.rows.train)
-    _, target = bench.data.batch(rows)
+    train, target = bench.data.target(bench.rows.train), bench.data.target(rows)
     expected = baseline_losses(train, target, bench.spec).cpu()
     published = learning_rate(bench.config)
-    best = -math.inf
-    for factor in (1.0, 10.0, 0.1):
-        budget = min(BASELINE_SECONDS, max(bench.seconds_left, 1.0)) / 2
-        score = _better_by(bench, factor * published, rows, expected, budget)
-        best = max(best, score)
+    best, most = -math.inf, 0
+    for factor, seconds in _turns(bench, BASELINE_RATES):
+        score, steps = _better_by(bench, factor * published, rows, expected, seconds)
+        best, most = max(best, score), max(most, steps)
         if best > UNSURE:
             return []
     return [
         warn(
             "input_baseline",
-            "after a few hundred steps the model is no better on validation than one who knows "
+            f"after up to {most} steps the model is no better on validation than one who knows "
             f"the shares of the labels and no input ({best:.1f} standard errors)",
             "are the labels shuffled against the rows? do the inputs know anything of them?",
             value=best,
@@ -120,21 +154,32 @@ def check_input_baseline(bench: Bench) -> list[Finding]:
 
 def _better_by(
     bench: Bench, rate: float, rows: torch.Tensor, expected: torch.Tensor, seconds: float
-) -> float:
-    """Return by how many standard errors the model is better, at best."""
+) -> tuple[float, int]:
+    """Return by how many standard errors the model is better, at best, and the steps made.
+
+    Raises:
+        OutOfTime: It isn't better, and there was no time for enough steps.
+    """
     module = bench.network(0)
     training = Training(bench, module, bench.config, bench.rows.train, batch_size=bench.batch_size)
     training.set_learning_rate(rate)
-    best = -math.inf
-    for number, loss in enumerate(training.steps(LOOK_AT_STEPS[-1], seconds), start=1):
+    best, steps = -math.inf, 0
+    for steps, loss in enumerate(training.steps(LOOK_AT_STEPS[-1], seconds), start=1):
         if not math.isfinite(loss):
-            break
-        if number in LOOK_AT_STEPS:
-            best = max(best, _standard_errors(expected - bench.losses_of(module, rows)))
+            return best, steps
+        if steps in LOOK_AT_STEPS:
+            losses = bench.losses_of(module, rows, JUDGING * seconds)
+            best = max(best, _standard_errors(expected[: len(losses)] - losses))
             if best > SURE:
-                return best
+                return best, steps
             module.train()
-    return max(best, _standard_errors(expected - bench.losses_of(module, rows)))
+    losses = bench.losses_of(module, rows, JUDGING * seconds)
+    best = max(best, _standard_errors(expected[: len(losses)] - losses))
+    if best <= UNSURE and steps < ENOUGH_TO_BEAT:
+        raise too_few(steps)
+    if best <= UNSURE and len(losses) < len(rows):
+        raise OutOfTime(f"there was time to judge {len(losses)} rows only, too few to tell")
+    return best, steps
 
 
 def _standard_errors(gains: torch.Tensor) -> float:
