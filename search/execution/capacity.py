@@ -8,73 +8,21 @@ that outlived it would keep machines running for nobody.
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-import yaml
-
-from search.errors import StudyError
+from search.errors import RunFailed, StudyError
+from search.execution.machines import Kind, Missing, count_slots, describe_largest
 from search.study import ResourcesSection
 
-BOOTSTRAP = Path.home() / "ray_bootstrap_config.yaml"
-"""Where ``ray up`` leaves the cluster's file on the head."""
 MOST = 1000
 """Trials at a time that machines are started for, at most."""
-_GPU_NAME = "accelerator_type:"
 LOOK_S = 3.0
 SETTLED_S, FIRST_S = 60.0, 1200.0
-"""The run begins when no machine has come for a minute; the first may take twenty."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of machines.
-
-    Attributes:
-        resources: Of one: ``CPU``, ``GPU``.
-        number: At most; infinite where there is no limit.
-    """
-
-    resources: Mapping[str, float]
-    number: float = 1
-
-    @property
-    def gpu(self) -> str:
-        """The name of its GPUs, as Ray knows it; empty where it doesn't, or has none."""
-        named = (each for each in self.resources if each.startswith(_GPU_NAME))
-        return next(named, "").removeprefix(_GPU_NAME) if self.resources.get("GPU", 0) else ""
-
-    def slots(self, num_cpus: int, num_gpus: float) -> float:
-        """Return how many trials these machines have room for."""
-        each = int(self.resources.get("CPU", 0) // num_cpus)
-        if num_gpus > 0:
-            gpus = int(self.resources.get("GPU", 0))
-            # No share stretches over two GPUs.
-            fit = gpus * int(1.0 / num_gpus + 1e-9) if num_gpus < 1 else int(gpus / num_gpus)
-            each = min(each, fit)
-        return self.number * each if each else 0
-
-
-def count_slots(kinds: Iterable[Kind], num_cpus: int, num_gpus: float) -> float:
-    """Return how many trials machines have room for; no trial stretches over two."""
-    return sum(kind.slots(num_cpus, num_gpus) for kind in kinds)
-
-
-def kinds_of(cluster: Mapping[str, Any]) -> list[Kind]:
-    """Return the machines that a cluster's file may start, the head left out.
-
-    Args:
-        cluster: What ``ray up`` was given, as it was completed.
-    """
-    head, most = cluster.get("head_node_type"), cluster.get("max_workers", math.inf)
-    return [
-        Kind(values.get("resources") or {}, min(values.get("max_workers", most), most))
-        for name, values in (cluster.get("available_node_types") or {}).items()
-        if name != head
-    ]
+"""The run begins when no machine has come for a minute; the first may take twenty, as may the next
+where all have gone."""
 
 
 class Capacity:
@@ -83,26 +31,37 @@ class Capacity:
     Args:
         section: What a trial gets.
         startable: Machines that the cluster may start; None: it is this machine alone.
+        tell: Who is told of a wait for machines.
+        admit: Given the ids of the machines with room for a trial, returns those that may have
+            some; it raises where the run can't go on.
         uses_gpu: Whether a trial gets a GPU where there are some and the study leaves it open.
+        clock: Seconds, rising.
     """
 
     def __init__(
         self,
         section: ResourcesSection,
         startable: Sequence[Kind] | None,
+        tell: Callable[[str], None],
         *,
+        admit: Callable[[Collection[str]], Collection[str]] = lambda there: there,
         uses_gpu: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._section, self._startable = section, startable
+        self._tell, self._admit, self._clock = tell, admit, clock
         given = section.gpus_per_trial
-        machines = _machines()
+        machines = _machines().values()
         kinds = [*machines, *(startable or ())]
         has_gpu = uses_gpu and any(kind.resources.get("GPU", 0) >= 1 for kind in kinds)
         self.num_cpus = section.cpus_per_trial
         self._limit = section.max_concurrent or math.inf
+        self._lock = threading.RLock()  # the run's thread looks, and Tune's
+        self._missing = Missing(FIRST_S)
+        self.serve(lambda: math.inf)
         self._settle(given if given is not None else 1.0 if has_gpu else 0.0, machines)
 
-    def _settle(self, num_gpus: float, machines: Sequence[Kind]) -> None:
+    def _settle(self, num_gpus: float, machines: Iterable[Kind]) -> None:
         """Give each trial so much of a GPU, and see how many trials machines may be started for."""
         self.num_gpus = num_gpus
         self._demand = _Demand({"CPU": self.num_cpus, "GPU": num_gpus})
@@ -111,6 +70,15 @@ class Capacity:
         if self._startable == [] and starts_none and self._section.max_concurrent is not None:
             self._wanted = self._section.max_concurrent
         self._known, self._looked_at = 0, -math.inf
+
+    def serve(self, num_wanted: Callable[[], float], least: int = 1) -> None:
+        """Ask for no more room from now on than somebody has a use for.
+
+        Args:
+            num_wanted: Says for how many trials; asked every few seconds.
+            least: Room for fewer is of no use.
+        """
+        self._num_wanted, self._least = num_wanted, least
 
     def _slots_of(self, kinds: Iterable[Kind]) -> float:
         return count_slots(kinds, self.num_cpus, self.num_gpus)
@@ -128,7 +96,7 @@ class Capacity:
         """
         if self._section.gpus_per_trial is not None or not self.num_gpus:
             return 1
-        machines = _machines()
+        machines = _machines().values()
         kinds = [*machines, *(self._startable or ())]
         if len({kind.gpu for kind in kinds if kind.gpu}) > 1:
             return 1  # a share of one may be too little of another
@@ -139,91 +107,108 @@ class Capacity:
         return shared
 
     def now(self) -> int:
-        """Return how many trials may run now; asks for the machines that are wanted still."""
-        if time.monotonic() - self._looked_at >= LOOK_S:
-            there = self._count()
-            self._demand.keep(int(max(0, self._wanted - there)))
-            self._known, self._looked_at = there, time.monotonic()
-        return self._known
+        """Return how many trials may run now; asks for the machines that are wanted still.
+
+        Raises:
+            RunFailed: The run can't go on with a machine that has come, or none comes.
+        """
+        with self._lock:
+            if self._clock() - self._looked_at >= LOOK_S:
+                self._looked_at = self._clock()
+                self._look()
+            return self._known
+
+    def _look(self) -> None:
+        fit = {name: kind for name, kind in _machines().items() if self._slots_of([kind])}
+        wanted = self._num_wanted()
+        lacking = int(max(0, min(self._wanted, wanted) - self._slots_of(fit.values())))
+        self._demand.keep(lacking)
+        admitted = self._slots_of(fit[each] for each in self._admit(fit))
+        self._known = int(min(admitted, self._limit))
+        self._miss(wanted, lacking)
+
+    def _miss(self, wanted: float, lacking: int) -> None:
+        """Say that trials wait for machines; end the run where none has come for too long."""
+        is_missing = wanted > 0 and self._known < self._least
+        match self._missing.look(is_missing, self._clock()):
+            case "begins":
+                number = min(wanted, max(self._wanted, self._least))
+                room = f"{self._known} of {number:g} trials have room"
+                self._tell(f"waiting for machines: {room}; {self._describe(lacking)}")
+            case "ends":
+                self._tell(f"machines have come: {self._known} trials have room")
+            case "too long":
+                waited = f"no machine came in {FIRST_S / 60:g} minutes"
+                raise RunFailed(
+                    f"{waited}; {self._describe(lacking)}; 'sieve resume' goes on when there is one"
+                )
+
+    def _describe(self, lacking: int) -> str:
+        if not lacking:
+            return "none is asked for: this cluster starts none by itself, as far as is known"
+        each = f"{self.num_cpus} CPUs and {self.num_gpus:g} GPUs each"
+        return f"room for {lacking} is asked for, with {each}"
 
     def _count(self) -> int:
-        return int(min(self._slots_of(_machines()), self._limit))
+        return int(min(self._slots_of(_machines().values()), self._limit))
 
-    def wait(self, tell: Callable[[str], None], go_on: Callable[[], None]) -> int:
+    def wait(self, go_on: Callable[[], None]) -> int:
         """Wait for the machines that the cluster starts, and return how many trials may run then.
 
         Args:
-            tell: Who is told of it.
             go_on: Called again and again; it raises to break the wait off.
 
         Raises:
             StudyError: Not one trial fits on any machine, or none has come.
         """
-        began = settled = time.monotonic()
+        began = settled = self._clock()
         slots = self._count()
         if slots < max(self._wanted, 1):
             if not self._wanted:
                 raise StudyError(self._no_room())
-            tell(f"waiting for machines: {slots} of {self._wanted:g} trials have room")
-        while slots < self._wanted and (slots < 1 or time.monotonic() - settled < SETTLED_S):
+            self._tell(f"waiting for machines: {slots} of {self._wanted:g} trials have room")
+        while slots < self._wanted and (slots < 1 or self._clock() - settled < SETTLED_S):
             go_on()
             self._demand.keep(int(self._wanted), hold=True)
             time.sleep(LOOK_S)
             before, slots = slots, self._count()
-            settled = time.monotonic() if slots != before else settled
-            if slots < 1 and time.monotonic() - began > FIRST_S:
-                raise StudyError(f"no machine came in {FIRST_S / 60:g} minutes; {self._no_room()}")
-        return self.now()
+            settled = self._clock() if slots != before else settled
+            if slots < 1 and self._clock() - began > FIRST_S:
+                raise StudyError(self._none_came())
+        self.now()
+        return slots
+
+    def _none_came(self) -> str:
+        return (
+            f"no machine came in {FIRST_S / 60:g} minutes; {self._describe(int(self._wanted))}; "
+            f"{self._sizes()}; 'ray status' may say what keeps them"
+        )
 
     def _no_room(self) -> str:
-        largest = sorted(
-            {(k.resources.get("CPU", 0), k.resources.get("GPU", 0)) for k in _machines()},
-            reverse=True,
-        )
-        has = "; ".join(f"{cpus:g} CPUs and {gpus:g} GPUs" for cpus, gpus in largest[:3])
+        remedy = "lower resources.cpus_per_trial or gpus_per_trial"
+        if not self._startable:
+            remedy += ", or give resources.max_concurrent where machines start when they are needed"
         return (
             f"a trial with {self.num_cpus} CPUs and {self.num_gpus:g} GPUs doesn't fit on any "
-            f"machine: the largest have {has}; lower resources.cpus_per_trial or gpus_per_trial, "
-            "or give resources.max_concurrent where machines start when they are needed"
+            f"machine: {self._sizes()}; {remedy}"
         )
+
+    def _sizes(self) -> str:
+        """Say what the largest machines have, those that are up and those that may be started."""
+        has = f"the largest have {describe_largest(_machines().values())}"
+        could = describe_largest(kind for kind in self._startable or () if kind.resources)
+        return f"{has}, of those that may be started {could}" if could else has
 
     def close(self) -> None:
         """Ask for nothing more."""
         self._demand.keep(0)
 
 
-def check_workers(num_workers: int, slots: int) -> None:
-    """Refuse runs of the proof that need more room at a time than there is.
-
-    Args:
-        num_workers: Processes that share a training.
-        slots: Processes at a time.
-
-    Raises:
-        StudyError: They don't fit.
-    """
-    if num_workers > slots:
-        raise StudyError(
-            f"study key 'confirm.workers_per_run' = {num_workers}: there is room for {slots} "
-            f"at a time; give at most {slots}, or more machines"
-        )
-
-
-def startable() -> list[Kind]:
-    """Return what the connected cluster may start, as far as this machine knows."""
-    if not BOOTSTRAP.is_file():
-        return []
-    try:
-        cluster = yaml.safe_load(BOOTSTRAP.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return []
-    return kinds_of(cluster) if isinstance(cluster, dict) else []
-
-
-def _machines() -> list[Kind]:
+def _machines() -> dict[str, Kind]:
+    """Return the machines that are up, by the ids of their nodes."""
     import ray
 
-    return [Kind(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    return {node["NodeID"]: Kind(node["Resources"]) for node in ray.nodes() if node["Alive"]}
 
 
 class _Demand:

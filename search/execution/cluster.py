@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from search.errors import StudyError
@@ -48,7 +48,7 @@ class TrialResources:
     slots: int
 
 
-@contextmanager
+@contextlib.contextmanager
 def connected(address: str | None, *, data_bytes: int) -> Iterator[None]:
     """Start a local Ray for this run alone, or join the cluster at ``address``.
 
@@ -122,9 +122,12 @@ def _why_refused(address: str, error: BaseException) -> str | None:
 
 def _check_answers(address: str) -> None:
     """Refuse an address where nobody listens; Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if address == "auto" or "://" in address:
+    given = address
+    if address == "auto":
+        address = _meant_by_auto()
+    if address == "auto" or "://" in address:  # where none is known Ray says so at once
         return
+    host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise StudyError(
             f"--address {address} has no port; give auto, or host:port (6379 is usual)"
@@ -132,11 +135,21 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
+        named = given if given == address else f"{given}, which is {address} here"
         raise StudyError(
-            f"nobody answers at --address {address} ({error}, tried for at most "
+            f"nobody answers at --address {named} ({error}, tried for at most "
             f"{CONNECT_SECONDS:g} s); is the head up, and its port open to this machine?"
         ) from error
     _check_lets_in(address)
+
+
+def _meant_by_auto() -> str:
+    """Return the address that RAY_ADDRESS or an earlier cluster on this machine has left."""
+    from ray._private.services import get_ray_address_from_environment
+
+    with contextlib.suppress(ConnectionError):
+        return str(get_ray_address_from_environment("auto", None))
+    return "auto"
 
 
 def _check_lets_in(address: str) -> None:

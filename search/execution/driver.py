@@ -6,6 +6,7 @@ Ray's searcher and scheduler classes are thin adapters around one :class:`PhaseD
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from search.errors import RunFailed
 from search.events import (
     Asked,
     Ending,
@@ -93,7 +95,8 @@ class PhaseDriver:
         strategy: The phase; the events of earlier sessions are applied to it here.
         run: Where events and decisions are written.
         clock: The run's time.
-        slots: How many trials may run now.
+        slots: How many trials may run now; it raises :class:`RunFailed` where the machines end the
+            run.
         ends_at: When no more trials are started and running ones are stopped, in run time.
         stop_requested: Whether somebody asked the run to stop.
         observer: Who is told.
@@ -165,7 +168,12 @@ class PhaseDriver:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the run was asked to stop, or can't go on."""
+        """Whether the run was asked to stop, or can't go on, as a look at the machines may say.
+
+        Tune asks again and again, also while it waits for a machine and wants no trial.
+        """
+        if self.cant_go_on is None:
+            self._room()
         return self.cant_go_on is not None or self._stop_requested()
 
     @property
@@ -173,10 +181,36 @@ class PhaseDriver:
         """Whether the phase's time has ended and enough is known to end it."""
         return self._clock.elapsed() >= self._ends_at() and self.strategy.has_enough
 
+    @property
+    def num_wanted(self) -> float:
+        """How many trials may run side by side from now on, at most; infinite where time decides.
+
+        They are those that run or are to be taken up again, and those that may still be started.
+        """
+        return len(self._live) + len(self._again) + self._num_startable()
+
+    def _num_startable(self) -> float:
+        most, history = self.strategy.num_trials, self.strategy.history
+        if self.time_up:
+            return 0
+        if most is None:
+            return math.inf
+        new = max(most - len(history), 0)
+        if not new and self.strategy.ask() is None:
+            return 0  # what is called later finds the slot of the trial by which it is called
+        return max(new + len(history.paused), 1)
+
+    def _room(self) -> int:
+        """Return how many trials may run now: none where the machines end the run."""
+        try:
+            return self._slots()
+        except RunFailed as error:
+            self.cant_go_on = self.cant_go_on or str(error)
+            return 0
+
     def next_trial(self) -> Handout | None:
         """Return a trial to start now; None while no slot is free, or when none is left."""
-        slots = self._slots()
-        if len(self._live) >= slots or self.finished:
+        if len(self._live) >= self._room() or self.finished:
             return None
         trial = self._again.pop(0) if self._again else self._ask()
         if trial is None:
@@ -187,7 +221,7 @@ class PhaseDriver:
         return Handout(trial, len(self.strategy.history[trial.trial_id].evaluations), slot)
 
     def _ask(self) -> Trial | None:
-        self._think(_WAIT_S)
+        self._think(0.0 if self.strategy.has_proposals else _WAIT_S)
         job = self.strategy.ask()
         if job is None:
             return None
@@ -285,7 +319,7 @@ class PhaseDriver:
 
     def has_spare_slots(self) -> bool:
         """Say whether an idle process is to go: it holds room that a trial waits for."""
-        return self._book.has_spare(self._slots())
+        return self._book.has_spare(self._room())
 
     def let_go(self, slot: int) -> None:
         """Take note that a slot's idle process has been let go."""

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -44,6 +44,8 @@ class Experiment:
         resources: What a trial gets.
         log: Folder or address for Ray's own logs (TensorBoard), a new one inside for each
             session.
+        serve: Told who says for how many trials a phase has a use for room, and how few are of
+            none; None: nobody asks for machines.
     """
 
     def __init__(
@@ -52,7 +54,9 @@ class Experiment:
         contexts: Mapping[str, PhaseContext],
         resources: TrialResources,
         log: str,
+        serve: Callable[[Callable[[], float], int], None] | None = None,
     ) -> None:
+        self._serve = serve
         self._contexts = contexts
         self._resources = resources
         self._log = log
@@ -66,10 +70,13 @@ class Experiment:
     def run_phase(self, driver: PhaseDriver) -> None:
         """Run a phase's trials until it is finished or interrupted."""
         context = self._contexts[driver.strategy.phase]
+        workers = context.num_workers
+        if self._serve is not None:
+            self._serve(lambda: workers * driver.num_wanted, workers)
         if driver.finished:
             pass  # an interruption may have come after the last trial and before what follows
-        elif context.num_workers > 1:
-            self._run_in_gangs(driver, context.num_workers)
+        elif workers > 1:
+            self._run_in_gangs(driver, workers)
         else:
             self._run_on_tune(driver)
         if driver.cant_go_on is not None:

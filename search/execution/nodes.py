@@ -1,35 +1,90 @@
-"""Asks every node of a cluster what it is, and whether it sees the run's folder."""
+"""Asks the nodes of a cluster what they are, and whether they see the run's folder and model."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import ray
-from pyarrow import fs
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-import models
-import search
 from search.errors import StudyError, one_line
+from search.execution.node_look import look_at_this_node
 from search.files import locate
-from search.insight.nodes import Node
-from search.insight.result import versions
+from search.insight.nodes import Node, Question
 
-_ANSWER_SECONDS = 60.0
+_ANSWER_SECONDS = 120.0
+"""For all; a machine that has just started takes long to import what it is asked by."""
+_SOON_SECONDS = 5.0
+"""For an answer that is there, or is a word."""
+
+
+class Inquiry:
+    """Asks nodes of the connected cluster what they are.
+
+    Args:
+        question: What they are asked beside that.
+        only: Ids of those that are asked beside the driver's; None: all.
+
+    Raises:
+        StudyError: There is no such kind of storage.
+    """
+
+    def __init__(self, question: Question, only: Collection[str] | None = None) -> None:
+        self._here = ray.get_runtime_context().get_node_id()
+        nodes = _alive()
+        if only is not None:
+            nodes = {name: nodes[name] for name in nodes if name in only or name == self._here}
+        self._nodes = nodes
+        with ExitStack() as stack:
+            marker = stack.enter_context(_marker(question.storage))
+            self._asked = {
+                name: _ask(name, look_at_this_node, _to(node, question), marker)
+                for name, node in nodes.items()
+            }
+            self._stack = stack.pop_all()
+        self._until = time.monotonic() + _ANSWER_SECONDS
+
+    @property
+    def node_ids(self) -> Collection[str]:
+        """Of the nodes that are asked."""
+        return self._nodes.keys()
+
+    def wait(self) -> list[Node]:
+        """Wait for what they say and return it, the driver's first."""
+        asked = list(self._asked.values())
+        with self._stack:
+            ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_SECONDS)
+            return self._gather()
+
+    def answers(self) -> list[Node] | None:
+        """Return what they say, the driver's first; None: not all have, and there is time left."""
+        asked = list(self._asked.values())
+        ready, _ = ray.wait(asked, num_returns=len(asked), timeout=0)
+        if len(ready) < len(asked) and time.monotonic() < self._until:
+            return None
+        with self._stack:
+            return self._gather()
+
+    def close(self) -> None:
+        """Take the file away that they look for in the storage."""
+        self._stack.close()
+
+    def _gather(self) -> list[Node]:
+        said = {
+            name: _answer(node, self._asked[name], self._here) for name, node in self._nodes.items()
+        }
+        still_there = _alive()
+        nodes = [node for name, node in said.items() if not node.silent or name in still_there]
+        return sorted(nodes, key=lambda node: not node.is_driver)
 
 
 def ask_nodes(storage: str | None) -> list[Node]:
-    """Return what the nodes of the connected cluster say, the driver's first.
+    """Return what all nodes of the connected cluster say, the driver's first.
 
     Args:
         storage: Folder or URI that the run is to be kept in; None: it isn't looked at.
@@ -37,12 +92,18 @@ def ask_nodes(storage: str | None) -> list[Node]:
     Raises:
         StudyError: There is no such kind of storage.
     """
-    here = ray.get_runtime_context().get_node_id()
-    alive = [each for each in ray.nodes() if each["Alive"]]
-    with _marker(storage) as marker:
-        asked = {each["NodeID"]: _ask(each["NodeID"], _look, storage, marker) for each in alive}
-        nodes = [_answer(each, asked[each["NodeID"]], here) for each in alive]
-    return sorted(nodes, key=lambda node: not node.is_driver)
+    return Inquiry(Question(storage)).wait()
+
+
+def _alive() -> dict[str, dict[str, Any]]:
+    return {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
+
+
+def _to(node: dict[str, Any], question: Question) -> Question:
+    """Ask about GPUs only where Ray counts some, and trials may run."""
+    has = node["Resources"]
+    about_gpus = question.about_gpus and has.get("GPU", 0.0) > 0 and has.get("CPU", 0.0) >= 1
+    return replace(question, about_gpus=about_gpus)
 
 
 def _ask(node_id: str, question: Callable[..., object], *arguments: object) -> Any:
@@ -55,7 +116,7 @@ def _answer(node: dict[str, Any], asked: Any, here: str) -> Node:
     has = node["Resources"]
     said: Node
     try:
-        said = ray.get(asked, timeout=_ANSWER_SECONDS)
+        said = ray.get(asked, timeout=_SOON_SECONDS)
         clock_seconds = _clock_seconds(node["NodeID"])
     except ray.exceptions.RayError as error:
         cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
@@ -77,37 +138,12 @@ def _clock_seconds(node_id: str) -> float:
     Asked of a node that has answered before, whose process is up: the way is short.
     """
     asked = time.time()
-    there = float(ray.get(_ask(node_id, _time), timeout=_ANSWER_SECONDS))
+    there = float(ray.get(_ask(node_id, _time), timeout=_SOON_SECONDS))
     return there - min(max(there, asked), time.time())
 
 
 def _time() -> float:
     return time.time()
-
-
-def _look(storage: str | None, marker: str) -> Node:
-    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
-    return Node(
-        name="",
-        is_driver=False,
-        num_cpus=0,
-        num_gpus=0,
-        versions=versions(),
-        code=_code_digest(),
-        storage=None if storage is None else _storage_problem(storage, marker),
-        auth_mode=os.environ.get("RAY_AUTH_MODE", ""),
-        token_is_private=not token.is_file() or not stat.S_IMODE(token.stat().st_mode) & 0o077,
-        free_bytes=shutil.disk_usage(os.environ.get("RAY_TMPDIR", "/tmp")).free,
-    )
-
-
-def _code_digest() -> str:
-    digest = hashlib.sha256()
-    for package in (search, models):
-        root = Path(str(package.__file__)).parent
-        for path in sorted(root.rglob("*.py")):
-            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 @contextmanager
@@ -131,19 +167,5 @@ def _marker(storage: str | None) -> Iterator[str]:
     try:
         yield name
     finally:
-        filesystem.delete_file(f"{path}/{name}")
-
-
-def _storage_problem(storage: str, marker: str) -> str | None:
-    """Return why a node can't use the folder; None: it can."""
-    try:
-        filesystem, path = locate(storage)
-        if filesystem.get_file_info(f"{path}/{marker}").type != fs.FileType.File:
-            return f"{storage} isn't the folder that the driver sees"
-        own = f"{path}/{marker}-{uuid.uuid4().hex}"
-        with filesystem.open_output_stream(own) as stream:
-            stream.write(b"sieve")
-        filesystem.delete_file(own)
-    except OSError as error:
-        return f"{storage} can't be written: {error}"
-    return None
+        with suppress(OSError):  # what lasts is told by the nodes, or by the run
+            filesystem.delete_file(f"{path}/{name}")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 from search.data import Dataset
-from search.execution.capacity import Capacity, startable
+from search.execution.capacity import Capacity
 from search.execution.cluster import TrialResources, connected
 from search.execution.context import PhaseContext
+from search.execution.machines import startable
+from search.execution.newcomers import Newcomers
 from search.execution.slot_book import SlotBook
 from search.findings import Finding
-from search.insight.nodes import check_nodes
+from search.insight.nodes import Question, check_nodes
 from search.space import Space
 from search.speed import Speed
 from search.study import Study
@@ -56,6 +59,7 @@ class RaySession:
         self._on_connected = on_connected
         self._tell, self._go_on = tell, go_on
         self._stack = ExitStack()
+        self._newcomers: Newcomers | None = None
         self.book = SlotBook()
 
     def __enter__(self) -> Self:
@@ -68,7 +72,7 @@ class RaySession:
     def resources(self) -> TrialResources:
         """What a trial gets, and how many run at a time to begin with."""
         capacity = self._capacity
-        slots = capacity.wait(self._tell, self._go_on)
+        slots = capacity.wait(self._go_on)
         return TrialResources(capacity.num_cpus, capacity.num_gpus, slots)
 
     @cached_property
@@ -76,9 +80,19 @@ class RaySession:
         self._stack.enter_context(connected(self._address, data_bytes=self._data.inputs.nbytes))
         self._on_connected()
         more = None if self._address is None else startable()
-        capacity = Capacity(self._study.resources, more, uses_gpu=self._uses_gpu)
+        capacity = Capacity(
+            self._study.resources,
+            more,
+            self._tell,
+            admit=self._admit,
+            uses_gpu=self._uses_gpu,
+        )
         self._stack.callback(capacity.close)
         return capacity
+
+    def _admit(self, there: Collection[str]) -> Collection[str]:
+        """Return the nodes that trials may be counted on: all, as long as none was looked at."""
+        return there if self._newcomers is None else self._newcomers.admit(there)
 
     def share_gpus(self, number: int) -> int:
         """Let trials share a GPU; return how many do.
@@ -93,7 +107,11 @@ class RaySession:
         return shared
 
     def slots(self) -> int:
-        """Return how many trials may run now: machines come and go."""
+        """Return how many trials may run now: machines come and go.
+
+        Raises:
+            RunFailed: The run can't go on with a machine that has come, or none comes.
+        """
         return self._capacity.now()
 
     @cached_property
@@ -103,20 +121,29 @@ class RaySession:
         assert self.resources
         return ray.put(self._data)
 
-    def check_nodes(self, storage: str) -> list[Finding]:
-        """Look whether the cluster's nodes can carry a run; nothing where there is only one.
+    def check_nodes(
+        self, question: Question, heed: Callable[[list[Finding]], None]
+    ) -> list[Finding]:
+        """Look whether a cluster's nodes can carry a run, later also at those that join it then.
 
         Args:
-            storage: The run directory.
+            question: What they are asked.
+            heed: Told what was found of nodes that have joined and with which all isn't well; it
+                raises where that ends the run.
+
+        Returns:
+            Nothing where Ray is a local one.
         """
-        import ray
-
-        assert self.resources
-        if len(ray.nodes()) < 2:
+        uses_gpu = self.resources.num_gpus > 0
+        if self._address is None:
             return []
-        from search.execution.nodes import ask_nodes
+        from search.execution.nodes import Inquiry
 
-        return check_nodes(ask_nodes(storage))
+        asked = replace(question, about_gpus=uses_gpu)
+        inquiry = Inquiry(asked)
+        self._newcomers = Newcomers(inquiry.node_ids, partial(Inquiry, asked), heed)
+        self._stack.callback(self._newcomers.close)
+        return check_nodes(inquiry.wait())
 
     def measure_speed(self, context: PhaseContext) -> Speed:
         """Measure training speed with every slot busy."""
@@ -141,6 +168,6 @@ class RaySession:
         """
         from search.execution.experiment import Experiment
 
-        experiment = Experiment(self._dataset, contexts, self.resources, log)
+        experiment = Experiment(self._dataset, contexts, self.resources, log, self._capacity.serve)
         self._stack.callback(experiment.close)
         return experiment

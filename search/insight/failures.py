@@ -10,7 +10,6 @@ from search.events import TOO_SLOW, Ending
 from search.insight.curve import LEAST_GAIN
 from search.trials import History
 
-
 _LOOK_AT = (
     "check the model (a ReLU or softmax on the output?), the label, and the ranges of the learning "
     "rates"
@@ -46,8 +45,8 @@ def explain_nothing_learnt(history: History, chance: float | None) -> str:
     if best < chance - LEAST_GAIN * abs(chance):
         return ""
     return (
-        f"no trial of {_phase(history)} came clearly below {chance:.4g}, the loss of no look at the "
-        f"inputs; the best to {best:.4g}: {_LOOK_AT}"
+        f"no trial of {_phase(history)} came clearly below {chance:.4g}, the loss of no look at "
+        f"the inputs; the best to {best:.4g}: {_LOOK_AT}"
     )
 
 

@@ -13,6 +13,24 @@ MIN_FREE_BYTES = 5 * 2**30
 MAX_CLOCK_SECONDS = 2.0
 """Events are ordered by the driver; what a trial says of its times should still be comparable."""
 MIN_STORE_BYTES = 512 * 2**20
+_BRING_MODEL = "copy the driver's to the same place there, or keep it where all nodes see it"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What nodes are asked beside what they are.
+
+    Attributes:
+        storage: Folder or URI that the run is to be kept in; None: it isn't looked at.
+        model: Import path or file of the study's model module; None: it isn't looked at.
+        search_path: Folders to import it from.
+        about_gpus: Whether PyTorch sees the GPUs that Ray counts.
+    """
+
+    storage: str | None = None
+    model: str | None = None
+    search_path: tuple[str, ...] = ()
+    about_gpus: bool = True
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,9 @@ class Node:
         num_gpus: Likewise.
         versions: Package to version, Python among them.
         code: Digest of the installed code.
+        model: Digest of the user's model module; empty where nobody asked, or it isn't there.
+        model_problem: Why that can't be read; None: it can.
+        sees_gpus: PyTorch sees a GPU where Ray counts some, or nobody asked.
         storage: Why the run's folder can't be used from it; None: it can.
         auth_mode: Ray's: ``token`` or another; empty where it isn't set.
         token_is_private: Only its owner may read the token file.
@@ -41,6 +62,9 @@ class Node:
     num_gpus: float
     versions: dict[str, str] = field(default_factory=dict)
     code: str = ""
+    model: str = ""
+    model_problem: str | None = None
+    sees_gpus: bool = True
     storage: str | None = None
     auth_mode: str = ""
     token_is_private: bool = True
@@ -67,6 +91,34 @@ def check_nodes(nodes: Sequence[Node], *, with_storage: bool = True) -> list[Fin
     return findings
 
 
+def check_newcomers(nodes: Sequence[Node]) -> list[Finding] | None:
+    """Return what :func:`check_nodes` says of nodes that have joined a running cluster.
+
+    Args:
+        nodes: They and the driver's, which was judged before: only what they are compared with
+            counts of it.
+
+    Returns:
+        Nothing where they have gone again. None: now they can't be judged, for the driver itself
+        doesn't answer or has lost the storage.
+    """
+    driver = next((node for node in nodes if node.is_driver), None)
+    if driver is None or driver.silent or driver.storage is not None:
+        return None
+    others = [node for node in nodes if not node.is_driver]
+    sound = Node(
+        driver.name,
+        True,
+        num_cpus=0.0,
+        num_gpus=0.0,
+        versions=driver.versions,
+        code=driver.code,
+        model=driver.model,
+        auth_mode="token",
+    )
+    return check_nodes([sound, *others]) if others else []
+
+
 def _silent(node: Node) -> Finding:
     remedy = "install sieve there as it is on the others, or take the node out"
     return warn("nodes", f"{node.name} can't answer: {node.silent}", remedy, fails=True)
@@ -81,6 +133,21 @@ def _check_nodes(nodes: Sequence[Node]) -> list[Finding]:
 
 
 def _check_gpus(nodes: Sequence[Node]) -> list[Finding]:
+    remedy = "install PyTorch for them there, and their driver, or give resources.gpus_per_trial=0"
+    blind = [
+        warn("gpus", f"{node.name}: {_sees_none(node)}", remedy, fails=True)
+        for node in nodes
+        if not node.sees_gpus
+    ]
+    return blind + _check_alike(nodes)
+
+
+def _sees_none(node: Node) -> str:
+    torch = f"PyTorch {node.versions.get('torch', '')}".strip()
+    return f"Ray counts {node.num_gpus:g} GPUs, {torch} sees none: trials would train on the CPU"
+
+
+def _check_alike(nodes: Sequence[Node]) -> list[Finding]:
     counts = Counter(n.num_gpus for n in nodes if n.num_cpus >= 1)
     if len(counts) < 2 or 0 not in counts:
         return []
@@ -114,6 +181,23 @@ def _check_code(nodes: Sequence[Node]) -> list[Finding]:
         return []
     message = f"{_names(other)} other code than the driver"
     return [warn("code", message, "install sieve again on every node", fails=True)]
+
+
+def _check_model(nodes: Sequence[Node]) -> list[Finding]:
+    found = [
+        warn("model", f"{node.name}: {node.model_problem}", _BRING_MODEL, fails=True)
+        for node in nodes
+        if node.model_problem is not None
+    ]
+    driver = next((node for node in nodes if node.is_driver), None)
+    there = [node for node in nodes if node.model_problem is None]
+    other = [node.name for node in there if driver is not None and node.model != driver.model]
+    if other and driver in there:
+        message = f"{_names(other)} another model module than the driver"
+        found.append(warn("model", message, _BRING_MODEL, fails=True))
+    if not any(node.model for node in nodes) and not found:
+        return [Finding("model", "PASS", "none beside sieve's own was asked for")]
+    return found
 
 
 def _check_storage(nodes: Sequence[Node]) -> list[Finding]:
@@ -190,6 +274,7 @@ CHECKS: dict[str, tuple[Callable[[Sequence[Node]], list[Finding]], str]] = {
     "gpus": (_check_gpus, "the nodes that run trials are alike"),
     "versions": (_check_versions, "the same on all nodes"),
     "code": (_check_code, "the same on all nodes"),
+    "model": (_check_model, "the same on all nodes"),
     "storage": (_check_storage, "all nodes see the run's folder and can write there"),
     "token": (_check_token, "asked for by every node"),
     "clock": (_check_clock, f"within {MAX_CLOCK_SECONDS:g} s of the driver's"),

@@ -7,11 +7,12 @@ from dataclasses import replace
 import torch
 
 from search.artifacts import read_preflight, write_space
-from search.execution.capacity import check_workers
 from search.execution.context import PhaseContext
+from search.execution.machines import check_workers
 from search.execution.session import RaySession
 from search.execution.shelf import check_room
 from search.findings import Finding
+from search.insight.nodes import Question
 from search.rundir import CLUSTER, PLAN, PREFLIGHT, SUBSAMPLE
 from search.speed import Speed
 from search.stages.material import Material
@@ -38,6 +39,7 @@ class Start:
     def __init__(self, run: RunContext, material: Material, address: str | None) -> None:
         self._run = run
         self._material = material
+        self._of_nodes: list[Finding] = []
         self.ray = RaySession(
             run.study,
             material.data,
@@ -49,11 +51,19 @@ class Start:
         )
 
     def check_cluster(self) -> None:
-        """Refuse a cluster whose nodes differ, or don't all see the run directory."""
-        findings = self.ray.check_nodes(self._run.dir.place)
-        if findings:
-            self._run.dir.write_json(CLUSTER, [finding.to_json() for finding in findings])
-            self._run.heed("cluster", findings, CLUSTER)
+        """Refuse a cluster whose nodes differ, or don't all see the run directory and the model.
+
+        Nodes that join later are looked at then: where they are refused, the run ends.
+        """
+        run = self._run
+        question = Question(run.dir.place, self._material.model.path, run.search_path)
+        if findings := self.ray.check_nodes(question, self._heed_nodes):
+            self._heed_nodes(findings)
+
+    def _heed_nodes(self, findings: list[Finding]) -> None:
+        self._of_nodes += findings
+        self._run.dir.write_json(CLUSTER, [finding.to_json() for finding in self._of_nodes])
+        self._run.heed("cluster", findings, CLUSTER)
 
     def preflight(self) -> list[Finding]:
         """Look for what is wrong with the model, or return what an earlier session has found."""

@@ -59,6 +59,18 @@ def test_nobody_there_is_said_at_once() -> None:
     assert f"nobody answers at --address 127.0.0.1:{port}" in done.stderr
 
 
+def test_nobody_where_the_environment_says_that_the_cluster_is_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        gone = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", gone)
+        done = check("--address", "auto")
+    assert done.returncode == 2
+    assert f"nobody answers at --address auto, which is {gone} here" in done.stderr
+
+
 def test_an_address_without_a_port_is_refused() -> None:
     done = check("--address", "head.example")
     assert done.returncode == 2

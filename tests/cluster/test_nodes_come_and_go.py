@@ -64,3 +64,6 @@ def test_what_comes_is_used_and_what_goes_costs_no_trial(
         seen = [e for e in events(run, "coarse") if e["event"] == "evaluation"]
         numbers = [e["evaluation"] for e in seen if e["trial_id"] == trial]
         assert all(after == before + 1 for before, after in pairwise(numbers))
+    journal = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    stores = [entry for entry in journal if entry["message"].startswith("object_store: ")]
+    assert len(stores) == 2, "the machine that came was looked at as the first was"

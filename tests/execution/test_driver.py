@@ -1,6 +1,7 @@
 """A phase's driver on a real run directory; Ray isn't needed to see what it decides."""
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import StudyError
+import search.execution.driver as execution_driver
+from search.errors import RunFailed, StudyError
 from search.events import Asked, Ending, Evaluation, Growth, Proposals, Trial, event_to_json
 from search.execution.clock import RunClock
 from search.execution.driver import MAX_LOSSES, TAKEN_AWAY, PhaseDriver
@@ -269,6 +271,59 @@ def test_a_trial_without_room_on_the_disk_stops_the_run_and_stays_as_it_is(run: 
     assert start(restored).trial_id == trial.trial_id
 
 
+def test_no_more_trials_are_wanted_than_run_or_may_still_be_started(run: RunDir) -> None:
+    driver = drive(run, num_trials=3)
+    assert driver.num_wanted == 3
+    trials = [start(driver), start(driver)]
+    assert driver.num_wanted == 3
+    for trial, loss in zip(trials, (0.1, 0.9), strict=True):
+        report(driver, trial, evaluated(trial, 1, loss))
+        report(driver, trial, evaluated(trial, 2, loss))
+    assert driver.num_wanted == 3, "one is new, two may be called"
+    last = start(driver)
+    assert driver.num_wanted == 1, "nobody may be called before it has reported"
+    report(driver, last, evaluated(last, 1, 0.5))
+    report(driver, last, evaluated(last, 2, 0.5))
+    called = start(driver)
+    assert called == trials[0]
+    driver.lost(called.trial_id, "its machine has gone")
+    assert driver.num_wanted == 1, "it is taken up again"
+    start(driver)
+    report(driver, called, Ending(called.trial_id, "completed", "done"))
+    assert driver.finished
+    assert driver.num_wanted == 0
+
+
+def test_where_time_decides_all_machines_are_wanted_until_it_is_up(run: RunDir) -> None:
+    assert drive(run, strategy=Untrusted()).num_wanted == math.inf
+    driver = drive(run, strategy=Untrusted(), ends_at=0.0, slots=9)
+    assert driver.num_wanted == math.inf, "too little is known to end"
+    trials = [start(driver) for _ in range(6)]
+    for trial in trials[:5]:
+        report(driver, trial, Ending(trial.trial_id, "completed", "done"))
+    assert driver.num_wanted == 1
+
+
+def test_machines_that_end_the_run_leave_it_as_it_is(run: RunDir) -> None:
+    room = [2]
+
+    def slots() -> int:
+        if not room:
+            raise RunFailed("no machine came in 20 minutes")
+        return room[0]
+
+    driver = drive(run)
+    driver._slots = slots
+    trial = start(driver)
+    assert not driver.interrupted
+    room.clear()
+    assert driver.interrupted, "also where Tune asks for no trial"
+    assert driver.cant_go_on == "no machine came in 20 minutes"
+    assert driver.next_trial() is None
+    driver.close()
+    assert start(drive(run)) == trial, "it can be resumed"
+
+
 def test_a_budget_for_less_than_the_running_states_is_refused_ahead() -> None:
     assert check_room(None, 1_000, 2) == check_room(10, 0, 2) == ""
     assert "8 may wait at rungs" in check_room(160_000, 1_000, 2)
@@ -313,7 +368,7 @@ class SlowModel(FinePhase):
         self._answers = answers
 
     def wants(self) -> Asked | None:
-        return Asked(0) if self._num_answers == 0 and self.question is None else None
+        return Asked(self._num_answers) if self.question is None else None
 
     def ask_model(self) -> None:
         self._question = self._answer
@@ -337,3 +392,18 @@ def test_no_slot_waits_for_a_model_that_thinks_and_its_answer_is_taken_when_it_c
     restored = drive(run, strategy=SlowModel(answers))
     assert isinstance(restored.strategy, SlowModel)
     assert restored.strategy.propose(99) == driver.strategy.propose(99)
+
+
+def test_no_slot_waits_while_proposals_are_left(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    answers.set()
+    driver = drive(run, strategy=SlowModel(answers), slots=20)
+    while not driver.strategy.has_proposals:
+        start(driver)
+    answers.clear()
+    monkeypatch.setattr(execution_driver, "_WAIT_S", 60.0)  # the model itself gives up before
+    assert [start(driver).source for _ in range(5)].count("gp") >= 3
+    answers.set()
+    driver.close()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from search.findings import Finding
-from search.insight.nodes import CHECKS, Node, check_nodes
+from search.insight.nodes import CHECKS, Node, check_newcomers, check_nodes
 
 VERSIONS = {"python": "3.11.9", "ray": "2.60.0"}
 HEAD = Node("10.0.0.1", True, 0.0, 0.0, VERSIONS, "abc", auth_mode="token")
@@ -28,6 +28,9 @@ def test_a_sound_cluster_passes_every_check_in_their_order() -> None:
     [
         ("versions", "FAIL", {"versions": {**VERSIONS, "ray": "2.59.0"}}, "2.59.0 on 10.0.0.2"),
         ("code", "FAIL", {"code": "xyz"}, "10.0.0.2 has other code"),
+        ("model", "FAIL", {"model": "xyz"}, "10.0.0.2 has another model module"),
+        ("model", "FAIL", {"model_problem": "no model module 'own'"}, "10.0.0.2: no model module"),
+        ("gpus", "FAIL", {"sees_gpus": False}, "10.0.0.2: Ray counts 2 GPUs, PyTorch sees none"),
         ("storage", "FAIL", {"storage": "/runs isn't the folder that the driver sees"}, "/runs"),
         ("token", "WARN", {"auth_mode": "disabled"}, "whoever reaches its ports"),
         ("token", "WARN", {"token_is_private": False}, "others can read"),
@@ -85,3 +88,37 @@ def test_one_machine_alone_needs_no_token_and_isnt_said_to_have_one() -> None:
     assert poor(alone) == {}
     (token,) = [each for each in check_nodes([alone]) if each.check == "token"]
     assert token.message == "asked for by nobody; there is one node alone"
+
+
+def test_a_user_s_model_that_is_the_same_everywhere_passes_and_none_says_so() -> None:
+    found = {each.check: each for each in check_nodes([HEAD, WORKER])}
+    assert found["model"].message == "none beside sieve's own was asked for"
+    same = [replace(node, model="m") for node in (HEAD, WORKER)]
+    assert not poor(*same)
+    lacks = replace(WORKER, model_problem="the model file '/home/me/own.py' can't be read (gone)")
+    found = poor(same[0], lacks)
+    assert set(found) == {"model"}
+    assert "/home/me/own.py" in found["model"].message
+    assert found["model"].remedy.startswith("copy the driver's to the same place there")
+
+
+def test_pytorch_s_version_is_named_where_it_sees_no_gpu() -> None:
+    there = {"versions": {**VERSIONS, "torch": "2.13.0+cpu"}, "sees_gpus": False}
+    head = replace(HEAD, versions={**VERSIONS, "torch": "2.13.0"})
+    found = poor(head, replace(WORKER, **there))["gpus"]
+    assert "PyTorch 2.13.0+cpu sees none" in found.message
+    assert "gpus_per_trial=0" in found.remedy
+
+
+def test_newcomers_are_compared_with_the_driver_whose_own_faults_were_told_before() -> None:
+    poor_head = replace(HEAD, free_bytes=0, clock_seconds=9.0, auth_mode="", model="m")
+    joined = replace(WORKER, code="xyz", model="m")
+    found = [each for each in check_newcomers([poor_head, joined]) or () if each.status != "PASS"]
+    assert [each.check for each in found] == ["code"]
+    assert check_newcomers([poor_head]) == [], "they have gone again"
+
+
+@pytest.mark.parametrize("changes", [{"silent": "it died"}, {"storage": "can't be written"}])
+def test_newcomers_are_not_judged_by_a_driver_that_is_in_trouble_itself(changes: dict) -> None:
+    assert check_newcomers([replace(HEAD, **changes), WORKER]) is None
+    assert check_newcomers([WORKER]) is None
