@@ -34,6 +34,7 @@ INTERVAL_S = 3.0
 MODELS = ROOT / "tests" / "run"
 NUM_KILLS = 20
 NUM_TRIALS = {"coarse": 12, "fine": 4, "confirm": 4}
+NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,12 @@ class Strike:
     Attributes:
         cluster: The machines.
         submitted: How often the search was started.
+        killed: How many processes were ended.
     """
 
     def __init__(self, cluster: Drill) -> None:
         self.cluster = cluster
-        self.submitted = 0
+        self.submitted = self.killed = 0
         self.process = self.submit()
 
     def submit(self) -> subprocess.Popen[bytes]:
@@ -73,8 +75,12 @@ class Strike:
         return self.process
 
     def wait(self, number: int) -> None:
-        """Wait until coarse's trials have come to a rung or to their end so often."""
+        """Wait until coarse's trials have come to a rung or to their end so often, and a while.
+
+        States are saved at rungs: what strikes at once has little to lose.
+        """
         wait_until(lambda: self.cluster.num_decided("coarse") >= number, "coarse is under way")
+        time.sleep(random.uniform(0.0, INTERVAL_S))
 
     def pids(self, host: str, pattern: str) -> list[int]:
         """Return a host's processes whose command holds a pattern, as the host numbers them."""
@@ -86,6 +92,7 @@ class Strike:
         pids = self.pids(host, pattern)
         if pids:
             self.cluster.hosts.run(host, f"kill -9 {pids[0]}")
+            self.killed += 1
         return bool(pids)
 
     def restart(self, host: str) -> None:
@@ -157,14 +164,12 @@ def nothing(strike: Strike) -> None:
 def kills(strike: Strike) -> None:
     """End processes at random: drivers, raylets, trials."""
     generator = random.Random(0)
-    done = 0
-    while done < NUM_KILLS:
+    while strike.killed < NUM_KILLS:
         time.sleep(generator.uniform(1.0, 4.0))
         host, pattern = generator.choice(
             [("h0", DRIVER), ("h1", RAYLET), ("h2", RAYLET), ("h1", TRIAL), ("h2", TRIAL)]
         )
-        if strike.kill(host, pattern):
-            done += 1
+        strike.kill(host, pattern)
         if pattern == RAYLET:
             strike.cluster.hosts.run(host, _RAY_START)
         if strike.process.poll() is not None:
@@ -180,6 +185,7 @@ _RAY_START = (
     "ray start --address=10.77.0.10:6379 --num-cpus=1 --object-store-memory=100000000"
 )
 FAULTS = [
+    Fault("none", NOTHING, nothing),
     Fault("power", "a worker loses its power", power),
     Fault("raylet", "a worker's raylet is killed", raylet),
     Fault("trial", "a trial's process is killed", trial),
@@ -229,13 +235,17 @@ def suffer(fault: Fault, folder: Path) -> dict[str, Any]:
         again = _trained_again(log) if fault.kind is None else Counter()
         return {
             "fault": fault.what,
+            "of_the_model": fault.kind is not None,
             "exit": code,
             "status": result["status"],
             "submitted": strike.submitted,
             "trials": sum(result["trials"][p] for p in ("coarse", "fine", "confirm")),
             "failed": result["trials"]["failed"],
+            "killed": strike.killed,
+            "before": len(before),
             "lost": sum(after.get(t) != ending for t, ending in before.items()),
             "again_s": max(again.values(), default=0) * EPOCH_S,
+            "losses": _losses(cluster),
             "struck_s": struck - began,
             "wall_s": time.monotonic() - began,
         }
@@ -258,6 +268,15 @@ def _endings(cluster: Drill) -> dict[str, str]:
     return found
 
 
+def _losses(cluster: Drill) -> dict[str, float]:
+    """Return coarse's evaluations, by trial and number, to their losses."""
+    return {
+        f"{event['trial_id']} {event['evaluation']}": event["validation_loss"]
+        for event in cluster.events("coarse")
+        if event["event"] == "evaluation"
+    }
+
+
 def _trained_again(log: Path) -> Counter[str]:
     """Return trainings to how many of their epochs were trained more than once."""
     epochs = Counter(log.read_text().splitlines())
@@ -274,23 +293,30 @@ of {trials} trials on three hosts (a head without trials, two workers with a CPU
 one machine with a network, processes and SSH of their own), started by `ray up` and `ray submit`.
 An epoch takes {epoch:g} s, a state is saved every {interval:g} s and at rungs.
 
-*Lost* are trials that had ended before and were gone, or different, after it; *again* is the
-longest time that any one training was trained more than once.
+*Lost* are trials that had ended before, of how many, and were gone, or different, after it; *again*
+is the longest time that any one training was trained more than once; *other losses* are coarse's
+evaluations that came out otherwise than in the search that nothing struck, of those that both have.
 
-| fault | search | started | trials | failed | lost | again | run took |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| fault | search | started | killed | trials | failed | lost | again | other losses | run took |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
 def page(rows: list[dict[str, Any]]) -> str:
     """Return the table."""
     lines = [HEADER.format(trials=sum(NUM_TRIALS.values()), epoch=EPOCH_S, interval=INTERVAL_S)]
+    quiet = next((row["losses"] for row in rows if row["fault"] == NOTHING), {})
     for row in rows:
+        lost, again, others = "", "", ""
+        if not row["of_the_model"]:
+            both = [row["losses"][each] == quiet[each] for each in row["losses"] if each in quiet]
+            lost, again = f"{row['lost']} of {row['before']}", f"{row['again_s']:.1f} s"
+            others = f"{both.count(False)} of {len(both)}"
         ended = f"{row['status']}, exit {row['exit']}"
         times = f"{row['submitted']} times" if row["submitted"] > 1 else "once"
         lines.append(
-            f"| {row['fault']} | {ended} | {times} | {row['trials']} | {row['failed']} | "
-            f"{row['lost']} | {row['again_s']:.1f} s | {row['wall_s']:.0f} s |\n"
+            f"| {row['fault']} | {ended} | {times} | {row['killed']} | {row['trials']} | "
+            f"{row['failed']} | {lost} | {again} | {others} | {row['wall_s']:.0f} s |\n"
         )
     return "".join(lines)
 
@@ -315,7 +341,14 @@ def main() -> int:
             kept.write_text(json.dumps(known, indent=1))
     rows = [known[fault.name] for fault in FAULTS if fault.name in known]
     arguments.out.write_text(page(rows))
-    return int(any(row["status"] != "complete" or row["exit"] or row["lost"] for row in rows))
+    return int(any(map(_is_bad, rows)))
+
+
+def _is_bad(row: dict[str, Any]) -> bool:
+    """Say whether a search didn't end complete, lost a trial, or trained too much again."""
+    # A state is saved at the evaluation that follows when the interval is over.
+    too_much = row["again_s"] > INTERVAL_S + EPOCH_S
+    return row["status"] != "complete" or bool(row["exit"] or row["lost"]) or too_much
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from search.errors import Unwritable
+from search.errors import Unwritable, one_line
 from search.execution.adapters import (
     InterruptStopper,
     PhaseScheduler,
@@ -28,6 +28,7 @@ from search.execution.shelf import Shelf
 from search.execution.slots import SlotResources, kept_slots, kills_are_losses
 from search.execution.stage import Stage
 from search.execution.trainable import make_trainable
+from search.storage import is_remote
 
 _LOOK_S = 0.5
 _CLOSE_S = 30.0
@@ -119,8 +120,17 @@ class Experiment:
             slots = kept_slots(self._resources.slots, self._is_tight, self._let_go)
             with slots, kills_are_losses(self._stage.lose):
                 self._tuner().fit()
+        except OSError as error:
+            self._error = self._unwritable(error) if is_remote(self._log) else error
         except BaseException as error:
             self._error = error
+
+    def _unwritable(self, error: OSError) -> Unwritable:
+        """Return what Ray's own failure to write into a storage is to the run."""
+        return Unwritable(
+            f"{self._log} can't be written now ({one_line(error)}); 'sieve resume' goes on when it "
+            "can"
+        )
 
     def _is_tight(self) -> bool:
         return self._stage.driver.has_spare_slots()

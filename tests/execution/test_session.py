@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from search.data import Dataset
-from search.errors import RunFailed
+from search.errors import RunFailed, Unwritable
 from search.execution import capacity, experiment, nodes, session
 from search.execution.clock import RunClock
 from search.execution.cluster import TrialResources
@@ -137,6 +137,21 @@ def test_machines_are_told_what_the_phase_that_is_on_has_a_use_for(
     )
     made.run_phase(cast(PhaseDriver, phase))
     assert served == [(15, 3)]
+
+
+def test_a_storage_that_ray_cannot_write_to_ends_a_run_that_can_be_resumed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: Experiment) -> None:
+        raise OSError("AWS Error NETWORK_CONNECTION")
+
+    monkeypatch.setattr(experiment.ray, "put", lambda value: value)
+    monkeypatch.setattr(Experiment, "_tuner", refuse)
+    context = cast(PhaseContext, SimpleNamespace(num_workers=1))
+    made = Experiment(None, {"coarse": context}, TrialResources(1, 0.0, 4), "s3://bucket/ray")
+    phase = SimpleNamespace(strategy=SimpleNamespace(phase="coarse"), finished=False)
+    with pytest.raises(Unwritable, match=r"s3://bucket/ray can't be written now \(OSError: AWS"):
+        made.run_phase(cast(PhaseDriver, phase))
 
 
 def test_what_is_wrong_with_a_late_node_stands_in_journal_and_file(tmp_path: Path) -> None:
