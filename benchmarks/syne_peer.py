@@ -15,7 +15,9 @@ from search.space import Config
 
 
 class SyneMethod:
-    """One of Syne Tune's schedulers behind the slots' interface, on the unit cube.
+    """One of Syne Tune's schedulers behind the slots' interface, on its own kinds of dimensions.
+
+    It knows no conditional ones: where one isn't active its value is left out of the training.
 
     Args:
         request: The peer's request in JSON.
@@ -23,18 +25,18 @@ class SyneMethod:
     """
 
     def __init__(self, request: str, started: float) -> None:
-        from syne_tune.config_space import uniform
         from syne_tune.optimizer import baselines
+
+        from benchmarks.search.syne_peers import syne_domain
 
         values = json.loads(request)
         self._bench = bench_of(request)
-        self._names = [d.name for d in self._bench.space.searched]
         self._log = Path(values["folder"]) / "evaluations.jsonl"
         self._started = started
         self._number = 0
         self._configs: dict[int, Config] = {}
         self._scheduler = getattr(baselines, values["scheduler"])(
-            {name: uniform(0.0, 1.0) for name in self._names},
+            {each.name: syne_domain(each) for each in self._bench.space.searched},
             metric="loss",
             time_attr="units",
             max_t=self._bench.num_evaluations,
@@ -52,9 +54,15 @@ class SyneMethod:
         trial = Trial(self._number, drawn, datetime.now())
         self._number += 1
         self._scheduler.on_trial_add(trial)
-        config = self._bench.space.from_unit([float(drawn[name]) for name in self._names])
-        self._configs[trial.trial_id] = config
+        config = self._configs[trial.trial_id] = self._config(drawn)
         return trial, config, trial.trial_id
+
+    def _config(self, drawn: dict[str, Any]) -> Config:
+        config = dict(self._bench.space.fixed)
+        for dimension in self._bench.space.searched:
+            if dimension.is_active(config):
+                config[dimension.name] = drawn[dimension.name]
+        return config
 
     def tell(self, handle: Any, number: int, evaluation: Evaluation) -> bool:
         """Ask the scheduler; what isn't finite stops."""

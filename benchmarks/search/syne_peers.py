@@ -30,7 +30,7 @@ class SynePeer(Peer):
         super().__init__(task, seed)
         np.random.seed(seed)
         self._scheduler = scheduler(
-            {d.name: _domain(d) for d in task.space.searched},
+            {d.name: syne_domain(d) for d in task.space.searched},
             metric="loss",
             time_attr="units",
             max_t=task.rungs[-1],
@@ -79,7 +79,8 @@ syne_asha_bore = partial(SynePeer, scheduler=ASHABORE)
 syne_asha_cqr = partial(SynePeer, scheduler=ASHACQR)
 
 
-def _domain(dimension: Dimension) -> Any:
+def syne_domain(dimension: Dimension) -> Any:
+    """Return a dimension as Syne Tune has it."""
     match dimension:
         case Float(log=True):
             return loguniform(dimension.low, dimension.high)
