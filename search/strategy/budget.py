@@ -18,6 +18,8 @@ MAX_EVALUATIONS = 100
 """Of a trial, about: where there would be more, they lie further apart."""
 EVALUATION_SHARE = 0.2
 """Evaluations may take so much of the time of training steps, where a time budget counts."""
+LONGER = 2
+"""Times a full run, where finalists still improve and no time ends the proof."""
 MAX_COST_RATIO = 3.0
 """A configuration may take this many times its share of the confirm phase, not more."""
 REPORT_SECONDS = 6.0
@@ -219,7 +221,8 @@ def make_plan(
 ) -> Plan:
     """Divide the budget of a run between its phases.
 
-    Without a time budget the full run has ``full_epochs`` passes, and coarse and fine
+    Without a time budget the full run has ``full_epochs`` passes (the proof's twice as many where
+    finalists still improve, unless the study says how many), and coarse and fine
     have as many trials as the study says (54 and 18; a grid all its points). With one, the full
     run is what lets all confirmation runs fit in their share of the time that is left.
 
@@ -279,8 +282,10 @@ def _full_samples(study: Study, num_rows: int, epochs: float) -> int:
 
 
 def _longest(study: Study, ladder: Ladder, num_rows: int, epochs: float) -> int:
-    if study.time_budget is None or study.budget.full_epochs is not None:
+    if study.budget.full_epochs is not None:
         return ladder.full
+    if study.time_budget is None:
+        return LONGER * ladder.full
     wanted = _full_samples(study, num_rows, epochs)
     return max(ladder.full, min(ladder.factor * ladder.full, wanted))
 

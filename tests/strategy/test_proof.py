@@ -4,9 +4,10 @@ import pytest
 from simulation import DEFAULTS, LADDER, evaluation
 
 from search.events import Ending, Trial
-from search.strategy.budget import Plan
+from search.strategy.budget import LONGER, Plan, make_plan
 from search.strategy.confirm import BASELINE, Candidate, choose_candidates
 from search.strategy.proof import SAFE, ProofPlan
+from search.study import resolve_study
 from search.trials import History
 
 FULL = LADDER.full
@@ -69,8 +70,18 @@ def test_finalists_that_still_improve_are_trained_longer(
     assert proof.seconds <= max(proof.plan.proof_s, proof_of(0, times=1.0).seconds) + 1e-6
 
 
-def test_without_a_time_budget_a_run_of_the_proof_is_a_full_run() -> None:
-    assert ProofPlan(candidates(4, improving=3), plan(), 4, 3).samples == FULL
+@pytest.mark.parametrize(
+    ("budget", "improving", "times"),
+    [({}, 3, LONGER), ({}, 1, 1), ({"full_epochs": 10}, 3, 1)],
+)
+def test_without_a_time_budget_the_proof_is_longer_unless_the_study_says_how_long(
+    budget: dict[str, float], improving: int, times: int
+) -> None:
+    made = make_plan(
+        resolve_study({"budget": budget}), num_rows=5000, speed=None, slots=2, elapsed=0
+    )
+    found = ProofPlan(candidates(4, improving=improving), made, 4, 3)
+    assert found.samples == times * made.ladder.full
 
 
 def history(losses: list[float]) -> History:
