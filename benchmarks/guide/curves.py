@@ -81,12 +81,12 @@ def measure(planted: list[Planted]) -> Figures:
     scores = f1_score(truth, found, labels=NAMES, average=None, zero_division=0.0)
     counts = confusion_matrix(truth, found, labels=NAMES)
     healthy = [verdict for label, verdict in zip(truth, found, strict=True) if label == "healthy"]
-    others = scores[[name not in TOLD_BY_LOSSES for name in NAMES]]
+    unread = scores[[name not in TOLD_BY_LOSSES for name in NAMES]]
     alarms = sum(verdict != "healthy" for verdict in healthy) / max(1, len(healthy))
     figures = Figures(
         "Verdicts on curves",
         f"{len(planted)} real trainings that had no part in setting thresholds, on "
-        f"{len(DATA)} data sets: macro-F1 {scores.mean():.2f} (wanted .90; {others.mean():.2f} "
+        f"{len(DATA)} data sets: macro-F1 {scores.mean():.2f} (wanted .90; {unread.mean():.2f} "
         "without *exploding* and *diverged*, which are labelled by the losses that the verdicts "
         f"read), false alarms on healthy ones {alarms:.1%} of {len(healthy)} (wanted at most 5 %).",
     )
