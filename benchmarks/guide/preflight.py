@@ -28,7 +28,7 @@ from search.training.threads import use_threads
 
 SECONDS = 20.0
 SIZES = (500, 2_000, 10_000)
-SOUND = {
+SOUND: dict[str, dict[str, tuple[int, ...]]] = {
     "models.mlp": {
         "digits": (300, 600, 1_100),  # it has 1,151 training rows
         "letter": SIZES,

@@ -56,9 +56,9 @@ def copies(hashes: NDArray[np.uint64], pairs: Pairs, order: Rows) -> tuple[Rows,
 def same_label(view: View, pairs: Pairs) -> NDArray[np.bool_]:
     """Return of which pairs both rows have one class, or nearly the same number to predict."""
     if view.is_classification:
-        return view.target[pairs.first] == view.target[pairs.second]
+        return np.asarray(view.target[pairs.first] == view.target[pairs.second])
     label = scaled([view.target])[:, 0]
-    return np.abs(label[pairs.first] - label[pairs.second]) <= 1.0
+    return np.asarray(np.abs(label[pairs.first] - label[pairs.second]) <= 1.0)
 
 
 def _is_first(group: Rows, order: Rows) -> NDArray[np.bool_]:
