@@ -67,7 +67,7 @@ def test_a_phase_replayed_at_any_cut_goes_on_as_if_nothing_had_happened(
     name: str, coarse_history: History
 ) -> None:
     phase = PHASES[name](coarse_history)
-    steps = Simulation(phase).run(350, ask_ahead=True)
+    steps = Simulation(phase).run(250, ask_ahead=True)
     assert len(steps) > 200
     if name != "confirm":
         assert any(step.decision.action == "pause" for step in steps)

@@ -80,7 +80,7 @@ def test_a_failure_is_no_success() -> None:
     assert 0.0 < made.share < 0.1
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(KINDS)), max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(KINDS)), max_size=40))
 def test_who_left_is_never_drawn_and_who_waits_can_be(moves: list[tuple[int, str]]) -> None:
     made, waiting = SecondLook(cost=10, seed=0), set[str]()
     made.spend("other", 10**9)
