@@ -36,12 +36,16 @@ def locate(address: str) -> tuple[fs.FileSystem, str]:
     return filesystem, path
 
 
-def without_secret(address: str) -> str | None:
-    """Return an address bare of the secret that it holds, to name it by; None where it has none."""
+def explain_secret(address: str) -> str | None:
+    """Return in a line why an address that holds a secret is refused; None where it holds none."""
     parts = urlsplit(address)
     if "://" not in address or not ("@" in parts.netloc or {*parse_qs(parts.query)} & _SECRETS):
         return None
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return (
+        f"the address of {bare} holds a secret, which would stand in the run's files; "
+        "leave it out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
+    )
 
 
 def in_full(address: str) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from pyarrow import fs
 
 from search.errors import RunDirError, Unwritable
-from search.files import locate, without_secret, write_at_once
+from search.files import explain_secret, locate, write_at_once
 
 SCHEMES = ("s3", "gs")
 PATIENCE_S = 90.0
@@ -60,12 +60,8 @@ class Storage:
     address: str
 
     def __post_init__(self) -> None:
-        bare = without_secret(self.address)
-        if bare is not None:
-            raise RunDirError(
-                f"the address of {bare} holds a secret, which would stand in the run's files; "
-                "leave it out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
-            )
+        if why := explain_secret(self.address):
+            raise RunDirError(why)
         parts = urlsplit(self.address)
         if not parts.netloc or not parts.path.strip("/"):
             raise RunDirError(f"'{self.address}' names no folder; write s3://bucket/folder")

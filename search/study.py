@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from search.errors import StudyError, did_you_mean
-from search.files import without_secret
+from search.files import explain_secret
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
@@ -281,12 +281,8 @@ def resolve_study(values: dict[str, Any]) -> Study:
         study = Study.model_validate(values)
     except ValidationError as error:
         raise StudyError(_explain(error.errors()[0])) from error
-    bare = without_secret(study.data.uri)
-    if bare is not None:
-        raise StudyError(
-            f"study key 'data.uri': the address of {bare} holds a secret, which would stand in the "
-            "run's files; leave it out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
-        )
+    if why := explain_secret(study.data.uri):
+        raise StudyError(f"study key 'data.uri': {why}")
     _check_together(study)
     return study
 

@@ -75,10 +75,10 @@ def run_one(name: str, seed: int, verdicts: str, kept: Path) -> Outcome:
     path = kept / f"{name}-{seed}-{verdicts}.json"
     if not path.exists():
         with tempfile.TemporaryDirectory() as folder:
-            command = [*sieve_command(task_of(name), seed, Path(folder, "run"))]
-            command += ["--set", f"verdicts={verdicts}"]
+            run = Path(folder, "run")
+            command = [*sieve_command(task_of(name), seed, run), "--set", f"verdicts={verdicts}"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            outcome = outcome_of(RunDir.open(Path(folder, "run")))
+            outcome = outcome_of(RunDir.open(run))
         path.write_text(json.dumps(asdict(outcome)) + "\n")
     return Outcome(**json.loads(path.read_text()))
 

@@ -222,8 +222,8 @@ def make_plan(
     """Divide the budget of a run between its phases.
 
     Without a time budget the full run has ``full_epochs`` passes (the proof's twice as many where
-    finalists still improve, unless the study says how many), and coarse and fine
-    have as many trials as the study says (54 and 18; a grid all its points). With one, the full
+    finalists still improve, unless the study says how many), and coarse and fine have as many
+    trials as the study says (54 and 18; a grid all its points). With one, the full
     run is what lets all confirmation runs fit in their share of the time that is left.
 
     Args:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from search.space import Dimension, Space
 from search.strategy.advice import advise, agreement, shorter
@@ -21,7 +22,7 @@ from search.strategy.grid import FEW, GridPhase, few_configs
 from search.strategy.groups import Group, groups_by_importance
 from search.strategy.narrow import choose_survivors, gather_evidence, narrow, widened
 from search.strategy.proof import ProofPlan
-from search.strategy.search_phase import SearchPhase
+from search.strategy.search_phase import Proposal, SearchPhase
 from search.strategy.watch import Watch
 from search.study import Study
 from search.task import Default
@@ -104,19 +105,8 @@ class Method:
     def coarse(self) -> SearchPhase:
         """Wide and short: the defaults, and Sobol points or a grid, under ASHA."""
         if self.study.coarse.searcher == "grid" or self.few is not None:
-            return GridPhase(
-                "coarse",
-                self.space,
-                self.ladder,
-                self.ladder.coarse,
-                default_proposals(self.space, self.defaults),
-                num_points=self.study.grid_points if self.few is None else FEW,
-                num_trials=self.coarse_trials,
-                seed=self.study.seed,
-                max_run_seconds=self.max_run_seconds,
-                num_brackets=self.study.budget.num_brackets,
-                watch=Watch(self.chance),
-            )
+            given = default_proposals(self.space, self.defaults)
+            return self._grid("coarse", self.space, self.ladder.coarse, given, Watch(self.chance))
         return CoarsePhase(
             self.space,
             self.defaults,
@@ -168,19 +158,10 @@ class Method:
     def fine(self, focus: Space, coarse: History) -> SearchPhase:
         """Narrow and long: the survivors again, then a model's proposals or a grid, under ASHA."""
         if self.study.fine.searcher == "grid" or self.few is not None:
-            return GridPhase(
-                "fine",
-                focus if self.few is None else self.space,
-                self.ladder,
-                self._fine_rungs,
-                first_proposals(coarse, self.ladder),
-                num_points=self.study.grid_points if self.few is None else FEW,
-                num_trials=self.fine_trials,
-                seed=self.study.seed + 1,
-                max_run_seconds=self.max_run_seconds,
-                num_brackets=self.study.budget.num_brackets,
-                watch=Watch.after(self.chance, coarse),
-            )
+            space = focus if self.few is None else self.space
+            given = first_proposals(coarse, self.ladder)
+            watch = Watch.after(self.chance, coarse)
+            return self._grid("fine", space, self._fine_rungs, given, watch)
         return FinePhase(
             widened(self.space, focus),
             focus,
@@ -198,6 +179,28 @@ class Method:
             num_brackets=self.study.budget.num_brackets,
             watch=Watch.after(self.chance, coarse),
             sizes=self.sizes,
+        )
+
+    def _grid(
+        self,
+        phase: Literal["coarse", "fine"],
+        space: Space,
+        rungs: tuple[int, ...],
+        given: Sequence[Proposal],
+        watch: Watch,
+    ) -> GridPhase:
+        return GridPhase(
+            phase,
+            space,
+            self.ladder,
+            rungs,
+            given,
+            num_points=self.study.grid_points if self.few is None else FEW,
+            num_trials=self.coarse_trials if phase == "coarse" else self.fine_trials,
+            seed=self.study.seed + (phase == "fine"),
+            max_run_seconds=self.max_run_seconds,
+            num_brackets=self.study.budget.num_brackets,
+            watch=watch,
         )
 
     @property

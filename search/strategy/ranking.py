@@ -42,10 +42,14 @@ def is_wordless(record: Record, lowest: int) -> bool:
 
 def cost_alone(record: Record, lowest: int) -> Observation | None:
     """Return what a wordless trial says: its cost; None of any other, or if it is unknown."""
-    rate = record.seconds_per_sample
-    if not is_wordless(record, lowest) or not math.isfinite(rate):
+    if not is_wordless(record, lowest) or not math.isfinite(record.seconds_per_sample):
         return None
-    return Observation(record.trial.config, lowest, math.nan, rate)
+    return cost_of(record, lowest)
+
+
+def cost_of(record: Record, lowest: int) -> Observation:
+    """Return what a trial costs, and nothing of its loss."""
+    return Observation(record.trial.config, lowest, math.nan, record.seconds_per_sample)
 
 
 def observations_of(records: Iterable[Record], rungs: tuple[int, ...]) -> list[Observation]:

@@ -15,7 +15,7 @@ from search.strategy.brackets import Brackets
 from search.strategy.budget import Ladder
 from search.strategy.memory import Memory
 from search.strategy.phase import PhaseStrategy, trial_seed
-from search.strategy.ranking import Observation, cost_alone, name_of, observation
+from search.strategy.ranking import Observation, cost_alone, cost_of, name_of, observation
 from search.strategy.second_look import SecondLook
 from search.strategy.watch import Watch
 from search.trials import History, Record
@@ -171,8 +171,7 @@ class SearchPhase(PhaseStrategy):
             return self._brackets.report(trial.trial_id, point, evaluation.validation_loss)
         too_slow = self._too_slow(record, point)
         if too_slow is not None:
-            rate = record.seconds_per_sample  # its loss is of no use to anyone
-            self.seen.add(Observation(trial.config, self.rungs[0], math.nan, rate))
+            self.seen.add(cost_of(record, self.rungs[0]))  # its loss is of no use to anyone
             return Decision("stop", too_slow)
         before = record.evaluations[-2].point if len(record.evaluations) > 1 else 0
         self._looks.spend(trial.trial_id, point - before)
