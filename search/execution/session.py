@@ -100,6 +100,8 @@ class RaySession:
         Args:
             number: Trials that a GPU has the memory for.
         """
+        if number == 1:
+            return 1
         assert self.resources
         shared = self._capacity.share_gpus(number)
         if shared > 1:
@@ -134,12 +136,11 @@ class RaySession:
         Returns:
             Nothing where Ray is a local one.
         """
-        uses_gpu = self.resources.num_gpus > 0
         if self._address is None:
             return []
+        asked = replace(question, about_gpus=self.resources.num_gpus > 0)
         from search.execution.nodes import Inquiry
 
-        asked = replace(question, about_gpus=uses_gpu)
         inquiry = Inquiry(asked)
         self._newcomers = Newcomers(inquiry.node_ids, partial(Inquiry, asked), heed)
         self._stack.callback(self._newcomers.close)

@@ -124,7 +124,8 @@ class Start:
     def make_plan(self) -> Plan:
         """Divide the budget between the phases."""
         run, rows = self._run, self._material.rows
-        check_workers(run.study.confirm.workers_per_run, self.ray.resources.slots)
+        if (workers := run.study.confirm.workers_per_run) > 1:
+            check_workers(workers, self.ray.resources.slots)
         if run.dir.exists(PLAN):
             return Plan.from_json(run.dir.read_json(PLAN))
         measured = run.dir.read_json(PREFLIGHT)["speed"]
