@@ -20,7 +20,9 @@ from search.insight.nodes import Node, Question
 _ANSWER_SECONDS = 120.0
 """For all; a machine that has just started takes long to import what it is asked by."""
 _SOON_SECONDS = 5.0
-"""For an answer that is there, or is a word."""
+"""For an answer that is there."""
+_CLOCK_SECONDS = 60.0
+"""For the time: a busy machine may start a process to tell it."""
 
 
 class Inquiry:
@@ -135,10 +137,10 @@ def _answer(node: dict[str, Any], asked: Any, here: str) -> Node:
 def _clock_seconds(node_id: str) -> float:
     """Return by how much the node's clock is ahead at least: the answer's way takes time too.
 
-    Asked of a node that has answered before, whose process is up: the way is short.
+    Asked of a node that has answered before, whose process is up as a rule: the way is short.
     """
     asked = time.time()
-    there = float(ray.get(_ask(node_id, _time), timeout=_SOON_SECONDS))
+    there = float(ray.get(_ask(node_id, _time), timeout=_CLOCK_SECONDS))
     return there - min(max(there, asked), time.time())
 
 
