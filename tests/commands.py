@@ -32,7 +32,7 @@ class Command:
         process = subprocess.Popen(
             [SIEVE, *map(str, arguments)],
             cwd=self.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -47,7 +47,7 @@ class Command:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def ask(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Run in this process a command that starts none: what it imports is there already."""
+        """Run in this process: what is imported is there already."""
         words = [str(SIEVE), *map(str, arguments)]
         out, err = io.StringIO(), io.StringIO()
         with (

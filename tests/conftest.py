@@ -1,5 +1,9 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+# Several test processes share few cores, on which threads only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when NumPy and PyTorch are imported
 
 import pytest
 from commands import Command

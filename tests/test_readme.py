@@ -28,8 +28,6 @@ SHORT = {
     ),
 }
 """What a test changes: a few trials in the place of twenty minutes."""
-ANSWERS = {"audit", "report", "why", "predict", "simulate"}
-"""Commands that start no process."""
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +52,7 @@ def run(command: str, sieve: Command) -> str:
     for long, short in SHORT.items():
         command = command.replace(long, short)
     _, *arguments = shlex.split(command)
-    start = sieve.ask if arguments[0] in ANSWERS else sieve.run
-    done = start(*arguments)
+    done = sieve.ask(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -78,8 +75,13 @@ def test_the_make_targets_do_what_they_are_said_to_do(target: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_commands_work_one_after_the_other(folder: Path) -> None:
-    sieve = Command(folder)
-    shown = {command: run(command, sieve) for command in COMMANDS if command.startswith("sieve")}
+    sieve, shown = Command(folder), {}
+    for command in [command for command in COMMANDS if command.startswith("sieve")]:
+        before = sorted(folder.rglob("*"))
+        shown[command] = run(command, sieve)
+        if command.startswith("sieve plan"):
+            assert all(phase in shown[command] for phase in ("coarse", "fine", "confirm"))
+            assert sorted(folder.rglob("*")) == before, "a plan leaves nothing"
     assert any("winner" in text for text in shown.values())
     assert (folder / "runs" / "flowers" / "report.html").exists()
     (checked,) = [text for command, text in shown.items() if "check-model" in command]

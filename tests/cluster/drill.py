@@ -26,6 +26,7 @@ STUDY = {
     "confirm": {"num_finalists": 1, "num_seeds": 2},
     "space": {"num_units": {"high": 128}},
     "training": {"checkpoint_interval_s": 2},
+    "checks": {"preflight": False},
 }
 UP_S, RUN_S = 150.0, 300.0
 

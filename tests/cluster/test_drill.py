@@ -16,7 +16,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 def test_a_study_survives_a_worker_s_power_failure(tmp_path: Path) -> None:
     with drill(tmp_path) as cluster:
         process = cluster.submit()
-        wait_until(lambda: cluster.num_decided("coarse") >= 4, "coarse is under way")
+        wait_until(
+            lambda: cluster.num_decided("coarse") >= 4 or process.poll() is not None,
+            "coarse is under way",
+        )
+        assert process.poll() is None, cluster.log.read_text()
         before = cluster.ended()
         assert not cluster.events("fine"), "it is off in coarse"
         cluster.hosts.power_off("h2")

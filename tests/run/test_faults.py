@@ -17,7 +17,7 @@ def test_a_trial_that_hangs_is_ended_with_its_reason_and_the_run_goes_on(sieve: 
     settings = ["training.max_silence_s=6", "space.kind.values=[sound,hangs]"]
     settings += ["coarse.num_trials=4", "fine.num_trials=1"]
     options = [part for each in settings for part in ("--set", each)]
-    done = sieve.run("run", *small_study(FAULTY), *options, "--out", "run")
+    done = sieve.ask("run", *small_study(FAULTY), *options, "--out", "run")
     assert done.returncode == 0, done.stderr
     trials = pq.read_table(sieve.folder / "run" / "coarse" / "trials.parquet").to_pylist()
     hung = [each for each in trials if json.loads(each["config"])["kind"] == "hangs"]

@@ -17,6 +17,7 @@ SETTINGS = {
     "fine.num_trials": 4,
     "confirm.num_finalists": 1,
     "confirm.num_seeds": 2,
+    "checks.preflight": False,
     "space.num_units.high": 64,
     "promote_by": "metric",
 }
@@ -28,7 +29,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
     """Return the folder in which a run has ended."""
     command = Command(tmp_path_factory.mktemp("regression"))
     settings = [part for k, v in SETTINGS.items() for part in ("--set", f"{k}={v}")]
-    ended = command.run("run", "--data", "sklearn:diabetes", "--out", "run", *settings)
+    ended = command.ask("run", "--data", "sklearn:diabetes", "--out", "run", *settings)
     assert ended.returncode == 0, ended.stderr
     return command
 
@@ -65,7 +66,7 @@ def test_its_weaknesses_and_its_ensemble_are_told(command: Command) -> None:
 
 
 def test_it_predicts_in_the_unit_of_the_target(command: Command) -> None:
-    ended = command.run("predict", "run", "--data", "sklearn:diabetes", "--out", "said.csv")
+    ended = command.ask("predict", "run", "--data", "sklearn:diabetes", "--out", "said.csv")
     assert ended.returncode == 0, ended.stderr
     said = pyarrow.csv.read_csv(command.folder / "said.csv").to_pydict()
     predictions = np.array(next(iter(said.values())), dtype=float)
