@@ -7,7 +7,7 @@ import pytest
 from drill import RUN_S, drill, wait_until
 from hosts import LAPTOP, why_not
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.mark.skipif(

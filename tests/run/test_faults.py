@@ -50,7 +50,6 @@ def can_mount() -> bool:
     )
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.skipif(not can_mount(), reason="a small disk takes the right to mount one")
 def test_a_full_disk_ends_the_run_with_the_reason_and_it_goes_on_when_there_is_room(
     tmp_path: Path,
