@@ -7,28 +7,25 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from search.errors import RunFailed
 from search.events import (
-    Asked,
     Ending,
     Evaluation,
     Event,
-    Growth,
     Pause,
-    Promotion,
     Proposals,
     Status,
     Trial,
     event_from_json,
 )
+from search.execution.chronicle import Chronicle, Observer
 from search.execution.clock import RunClock
 from search.execution.shelf import Shelf
 from search.execution.slot_book import SlotBook
@@ -37,40 +34,12 @@ from search.strategy.asha import CONTINUE, Decision
 from search.strategy.phase import TIME_UP, PhaseStrategy
 
 MAX_LOSSES = 4
+"""So often a trial's process may die before that is called the trial's own failure."""
 TAKEN_AWAY = "its machine was taken away"
 """The reason of a loss that is no sign against a trial: a spot machine went where notice was given.
 """
-"""So often a trial's process may die before that is called the trial's own failure."""
 _WAIT_S = 0.1
 """A free slot waits so long for a model's answer, then it takes what there is without one."""
-
-
-class Observer(Protocol):
-    """Who is told what happens, for a display."""
-
-    def trial_started(self, trial_id: str, config: dict[str, Any], source: str, at: float) -> None:
-        """A trial was handed out."""
-
-    def trial_reported(
-        self,
-        trial_id: str,
-        samples_seen: int,
-        budget_samples: int,
-        train_loss: float,
-        validation_loss: float,
-        validation_metric: float,
-        at: float,
-    ) -> None:
-        """An evaluation came in."""
-
-    def trial_paused(self, trial_id: str, reason: str, at: float) -> None:
-        """A trial waits at a rung, its slot free."""
-
-    def trial_ended(self, trial_id: str, status: str, reason: str, at: float) -> None:
-        """A trial ended."""
-
-    def message(self, text: str, phase: str, at: float) -> None:
-        """Something else is worth a line."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +99,7 @@ class PhaseDriver:
         self._clock = clock
         self._ends_at = ends_at
         self._stop_requested = stop_requested
-        self._observer = observer
+        self._chronicle = Chronicle(strategy, run, clock, observer)
         self._live: dict[str, int] = {}
         self._book = book or SlotBook()
         self._losses: Counter[str] = Counter()
@@ -138,16 +107,9 @@ class PhaseDriver:
         self._thinker = ThreadPoolExecutor(1, thread_name_prefix="sieve-model")
         self._answer: Future[Proposals] | None = None
         strategy.restore(run.events(strategy.phase, repair=repair))
-        self._show_restored()
+        self._chronicle.show_restored()
         self._carry_out_decided()
         self._again = list(strategy.running.values())
-
-    def _show_restored(self) -> None:
-        for record in self.strategy.history:
-            self._observe(record.trial)
-            for event in (*record.evaluations, record.pause, record.ending):
-                if event is not None:
-                    self._observe(event)
 
     def _carry_out_decided(self) -> None:
         """Carry out the stops and pauses that a crash kept from the log."""
@@ -274,7 +236,7 @@ class PhaseDriver:
             return CONTINUE
         self._shelf.hold(trial_id, received.get("state_bytes", 0))
         if received["note"]:
-            self._say("note", f"{trial_id}: {received['note']}")
+            self._chronicle.say("note", f"{trial_id}: {received['note']}")
         for values in received["events"]:
             decision = self._apply(event_from_json(values))
             if decision.action != "continue":
@@ -282,7 +244,7 @@ class PhaseDriver:
         record = self.strategy.history[trial_id]
         if record.ending is not None:
             if trial_id in self._live and record.ending.status == "stopped":
-                self._explain(record.ending, Decision("stop", record.ending.reason))
+                self._chronicle.explain(record.ending, Decision("stop", record.ending.reason))
             self._leave(trial_id)
             self._shelf.clear(trial_id)
             return Decision("stop", record.ending.reason)
@@ -310,7 +272,7 @@ class PhaseDriver:
             return
         for trial_id in self._shelf.make_room(self.strategy.history.paused):
             why = f"its state is deleted, {self._shelf.describe()}; it would begin again"
-            self._say("no room", f"{trial_id}: {why}")
+            self._chronicle.say("no room", f"{trial_id}: {why}")
 
     def _leave(self, trial_id: str) -> None:
         """Free a trial's slot."""
@@ -340,79 +302,21 @@ class PhaseDriver:
             self._losses[trial_id] += 1
         self._unheard.discard(trial_id)
         if self._losses[trial_id] < MAX_LOSSES:
-            self._say("lost", f"{trial_id}: {reason}; it is taken up again")
+            self._chronicle.say("lost", f"{trial_id}: {reason}; it is taken up again")
             self._again.append(record.trial)
             return
         reason = f"{reason}, {MAX_LOSSES} times"
         self._apply(Ending(trial_id, "failed", reason))
-        self._say("lost", f"{trial_id}: {reason}")
-
-    def _say(self, event: str, text: str, **numbers: Any) -> None:
-        phase = self.strategy.phase
-        self._run.journal(phase, event, text, elapsed=self._clock.elapsed(), **numbers)
-        self._observer.message(text, phase, time.time())
+        self._chronicle.say("lost", f"{trial_id}: {reason}")
 
     def _apply(self, event: Event) -> Decision:
-        at = self._clock.elapsed()
         is_new = not isinstance(event, Evaluation) or event.evaluation > len(
             self.strategy.history[event.trial_id].evaluations
         )
         if not is_new:
             return CONTINUE
-        self._run.append_event(self.strategy.phase, event, elapsed=at)
+        self._chronicle.write(event)
         decision = self.strategy.apply(event)
-        self._explain(event, decision)
-        self._observe(event)
+        self._chronicle.explain(event, decision)
+        self._chronicle.tell(event)
         return decision
-
-    def _explain(self, event: Event, decision: Decision) -> None:
-        """Write a decision into the journal: a trial's at a rung, or its call from a pause."""
-        if isinstance(event, Asked):
-            return
-        if isinstance(event, Proposals):
-            self._explain_changes(event)
-            return
-        if isinstance(event, Growth):
-            self._say("grow", event.reason, **event.numbers)
-            return
-        if isinstance(event, Promotion):
-            decision = Decision("continue", event.reason, {"samples": event.rung})
-        if decision.reason:
-            self._run.journal(
-                self.strategy.phase,
-                "promote" if decision.action == "continue" else decision.action,
-                f"{event.trial_id}: {decision.reason}",
-                elapsed=self._clock.elapsed(),
-                **decision.numbers,
-            )
-
-    def _explain_changes(self, proposals: Proposals) -> None:
-        """Write changes of the space into the journal."""
-        phase, at = self.strategy.phase, self._clock.elapsed()
-        for change in proposals.changes:
-            text = f"{change['dimension']}: {change['why']}"
-            self._run.journal(phase, change["change"], text, elapsed=at, after=change["after"])
-            self._observer.message(text, phase, time.time())
-
-    def _observe(self, event: Event) -> None:
-        at, observer, history = time.time(), self._observer, self.strategy.history
-        match event:
-            case Trial():
-                observer.trial_started(event.trial_id, event.config, event.source, at)
-            case Promotion():
-                trial = history[event.trial_id].trial
-                observer.trial_started(trial.trial_id, trial.config, trial.source, at)
-            case Pause():
-                observer.trial_paused(event.trial_id, event.reason, at)
-            case Ending():
-                observer.trial_ended(event.trial_id, event.status, event.reason, at)
-            case Evaluation():
-                observer.trial_reported(
-                    event.trial_id,
-                    event.samples_seen,
-                    history[event.trial_id].trial.budget_samples,
-                    event.train_loss,
-                    event.validation_loss,
-                    event.validation_metric,
-                    at,
-                )

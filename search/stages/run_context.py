@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from search.errors import RunFailed
+from search.execution.chronicle import Observer
 from search.execution.clock import RunClock
-from search.execution.driver import Observer
 from search.execution.signals import StopRequest
 from search.findings import Finding, failures
 from search.insight.findings import describe, explain_failures
