@@ -79,7 +79,7 @@ class Strike:
 
         States are saved at rungs: what strikes at once has little to lose.
         """
-        wait_until(lambda: self.cluster.num_decided("coarse") >= number, "coarse is under way")
+        self.cluster.wait_for_coarse(self.process, number)
         time.sleep(random.uniform(0.0, INTERVAL_S))
 
     def pids(self, host: str, pattern: str) -> list[int]:

@@ -26,7 +26,6 @@ STUDY = {
     "confirm": {"num_finalists": 1, "num_seeds": 2},
     "space": {"num_units": {"high": 128}},
     "training": {"checkpoint_interval_s": 2},
-    "checks": {"preflight": False},
 }
 UP_S, RUN_S = 150.0, 300.0
 
@@ -129,6 +128,14 @@ class Drill:
     def num_decided(self, phase: str) -> int:
         """Return how often a trial of a phase has come to a rung or to its end."""
         return sum(each["event"] in ("pause", "ending") for each in self.events(phase))
+
+    def wait_for_coarse(self, submitted: subprocess.Popen[bytes], number: int) -> None:
+        """Wait until coarse's trials have come to a rung or to their end so often."""
+        wait_until(
+            lambda: self.num_decided("coarse") >= number or submitted.poll() is not None,
+            "coarse is under way",
+        )
+        assert submitted.poll() is None, self.log.read_text()
 
     def ended(self) -> set[str]:
         """Return the trials that have ended."""

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from drill import RUN_S, drill, wait_until
+from drill import RUN_S, drill
 from hosts import LAPTOP, why_not
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -16,11 +16,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 def test_a_study_survives_a_worker_s_power_failure(tmp_path: Path) -> None:
     with drill(tmp_path) as cluster:
         process = cluster.submit()
-        wait_until(
-            lambda: cluster.num_decided("coarse") >= 4 or process.poll() is not None,
-            "coarse is under way",
-        )
-        assert process.poll() is None, cluster.log.read_text()
+        cluster.wait_for_coarse(process, 4)
         before = cluster.ended()
         assert not cluster.events("fine"), "it is off in coarse"
         cluster.hosts.power_off("h2")

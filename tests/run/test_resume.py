@@ -153,9 +153,11 @@ def test_resuming_a_finished_run_trains_nothing_and_needs_no_ray(
     sieve: Command, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ray.init", None)
+    monkeypatch.setenv("EPOCH_LOG", str(sieve.folder / "epochs.log"))
     before = outcome(undisturbed)
     again = sieve.ask("resume", undisturbed)
     assert again.returncode == 0, again.stderr
+    assert not (sieve.folder / "epochs.log").exists()
     assert outcome(undisturbed) == before
 
 
