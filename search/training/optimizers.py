@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,24 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from search.errors import ModelError
 from search.space import Config
 from search.space.training import OPTIMIZERS, learning_rate_name
+
+
+def _without_compiler(kind: type[Optimizer]) -> type[Optimizer]:
+    """Return an optimizer's class whose methods don't load torch's compiler.
+
+    They load it only to be left alone by it, and a process takes two seconds for that. A step still
+    records no gradients.
+    """
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), {**plain, "step": step})
+
+
+_CLASSES = {
+    name: _without_compiler(kind)
+    for name, kind in {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}.items()
+}
 
 
 def learning_rate(config: Config) -> float:
@@ -45,11 +64,12 @@ def make_optimizer(module: nn.Module, config: Config) -> Optimizer:
         raise ModelError(f"optimizer '{name}'; the training loop has {', '.join(OPTIMIZERS)}")
     rate, momentum = learning_rate(config), float(config.get("momentum", 0.0))
     groups = _decay_groups(module.named_parameters(), float(config.get("weight_decay", 0.0)))
+    options: dict[str, Any] = {"lr": rate, "fused": True}
     if name == "sgd":
-        return SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, fused=True)
-    if name == "rmsprop":
-        return RMSprop(groups, lr=rate, momentum=momentum)
-    return (Adam if name == "adam" else AdamW)(groups, lr=rate, fused=True)
+        options |= {"momentum": momentum, "nesterov": momentum > 0}
+    elif name == "rmsprop":  # it has no fused step
+        options = {"lr": rate, "momentum": momentum}
+    return _CLASSES[name](groups, **options)
 
 
 def _decay_groups(

@@ -48,14 +48,27 @@ def test_each_optimizer_takes_its_own_learning_rate(name: str) -> None:
     rates = {f"learning_rate_{each}": 10.0**-n for n, each in enumerate(OPTIMIZERS, start=1)}
     config = {"optimizer": name, **rates}
     optimizer = make_optimizer(network(), config)
-    assert type(optimizer) is CLASSES[name]
+    assert isinstance(optimizer, CLASSES[name])
     assert learning_rate(config) == rates[f"learning_rate_{name}"]
     assert {group["lr"] for group in optimizer.param_groups} == {learning_rate(config)}
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_is_that_of_the_optimizer_of_torch(name: str) -> None:
+    config = {"optimizer": name, f"learning_rate_{name}": 0.1, "momentum": 0.0}
+    module = with_gradients(0.3)
+    theirs = CLASSES[name](module.parameters(), lr=0.1, weight_decay=0.0)
+    before = [p.detach().clone() for p in module.parameters()]
+    for _ in range(3):
+        theirs.step()
+    moves = [p.detach() - b for p, b in zip(module.parameters(), before, strict=True)]
+    for ours, move in zip(moved(config, 0.3, steps=3), moves, strict=True):
+        assert torch.equal(ours, move)
+
+
 def test_a_space_with_one_learning_rate_and_no_optimizer_gets_adamw() -> None:
     optimizer = make_optimizer(network(), {"learning_rate": 0.02})
-    assert type(optimizer) is torch.optim.AdamW
+    assert isinstance(optimizer, torch.optim.AdamW)
     assert optimizer.param_groups[0]["lr"] == 0.02
 
 
