@@ -8,7 +8,7 @@ SOURCES = pyproject.toml constraints.txt scripts/install
 run: $(VENV)/.installed
 	$(VENV)/bin/sieve run $(ARGS)
 
-test: check
+test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.installed-dev

@@ -13,7 +13,7 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
 
-LONGEST = ("test_resume.py", "test_readme.py")
+LONGEST = ("test_resume.py", "test_readme.py", "test_checks.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
