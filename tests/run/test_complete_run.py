@@ -120,6 +120,7 @@ def test_tensorboard_shows_the_numbers_of_each_evaluation(done: tuple[Path, list
     logs = list((done[0] / "ray").rglob("events.out.tfevents.*"))
     shown = {tag.removeprefix("ray/tune/") for log in logs for tag in _tags(log)}
     assert {"train_loss", "validation_loss", "validation_metric", "probes/gradient_norm"} <= shown
+    assert "_hparams_/session_start_info" in shown, "the configurations can be compared"
     assert not shown & {"time_total_s", "iterations_since_restore"}, "of interest to Ray alone"
 
 
