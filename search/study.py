@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from search.errors import StudyError, did_you_mean
 from search.files import explain_secret
@@ -46,17 +46,6 @@ def parse_duration(value: Any) -> float:
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
-SHORTEST_S = 10.0
-"""Starting Ray and measuring a training's speed take about as long."""
-
-
-def _is_long_enough(seconds: float) -> float:
-    if seconds < SHORTEST_S:
-        raise ValueError(
-            f"a time budget of {seconds:g} s is too small: Ray's start and a measured training "
-            "take as long; give a minute or more"
-        )
-    return seconds
 
 
 class _Section(BaseModel):
@@ -237,7 +226,7 @@ class Study(_Section):
             None: accuracy, or rmse for regression. The winner is proven on it.
         promote_by: What trials are ranked by until then: the validation ``loss``, which moves
             before a metric does, or the validation ``metric``.
-        time_budget: For the whole run, 10 s at least; None: by the numbers of trials.
+        time_budget: For the whole run; None: by the numbers of trials.
         seed: Seeds splits, subsamples, sampling and trainings.
         verdicts: Whether curves' verdicts end trainings and move the space; ``off`` leaves that
             to ASHA and the searcher.
@@ -253,7 +242,7 @@ class Study(_Section):
     model: str = "models.mlp"
     metric: str | None = None
     promote_by: Literal["loss", "metric"] = "loss"
-    time_budget: Annotated[Duration, AfterValidator(_is_long_enough)] | None = None
+    time_budget: Duration | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     verdicts: bool = True
     space: dict[str, dict[str, Any]] = {}

@@ -75,7 +75,6 @@ def table(tmp_path: Path) -> Callable[..., str]:
         (["--set", "coarse.num_trials"], ["coarse.num_trials"]),
         (["--set", "coarse.num_trials=none_such"], ["coarse.num_trials", "none_such"]),
         (["--time-budget", "soon"], ["'soon'", "90s, 20m"]),
-        (["--time-budget", "4s"], ["'time_budget' = '4s'", "is too small", "a minute or more"]),
         (["--set", "metric=acuracy"], ["metric 'acuracy'", "'accuracy'"]),
         (["--set", "space.num_layer.low=2"], ["num_layer", "'num_layers'"]),
         (["--data", "sklearn:digit"], ["digit", "digits"]),
@@ -225,6 +224,15 @@ def test_a_folder_that_is_no_run_can_t_be_resumed(refused: Refused, tmp_path: Pa
 
 def test_a_trial_that_isn_t_there_is_named(refused: Refused, driven: Path) -> None:
     assert "no trial 'c17'; did you mean 'c0017'?" in refused("why", driven, "c17")
+
+
+@pytest.mark.ray
+def test_a_time_budget_too_small_for_one_trial_is_refused(refused: Refused, tmp_path: Path) -> None:
+    options = ["--data", "sklearn:wine", "--set", "checks.preflight=false"]
+    line = refused("run", *options, "--time-budget", "4s", "--out", "out")
+    assert "time budget 4 s is too small" in line
+    assert "give more time" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_column_without_any_value_is_left_out_with_a_warning(
