@@ -19,7 +19,7 @@ from tensorboardX.summary import hparams
 
 from search.execution.adapters import HANDOUT
 
-_NOT_SHOWN = {*AUTO_RESULT_KEYS, TIMESTEPS_TOTAL, TRAINING_ITERATION, "done"}
+_NOT_SHOWN = {*AUTO_RESULT_KEYS, "done"}
 _PREFIX = "ray/tune/"
 
 
@@ -27,8 +27,8 @@ class TensorBoardLog(LoggerCallback):  # type: ignore[misc]
     """What TensorBoard shows: the numbers of each evaluation, and a trial's hyperparameters.
 
     An event holds all numbers of a report. Tune's own callback has an event for each of them and
-    two threads for each trial, and keeps every trial's writer to the end: it took a third of what a
-    report cost the driver. Nor are Tune's CSV and JSON written: nothing reads them, and what they
+    two threads for each trial, and keeps every trial's writer to the end: with it a report costs
+    the driver nearly a third more. Nor are Tune's CSV and JSON written: nothing reads them, and what they
     hold is in the run's own tables.
 
     It lacks what couldn't be written: nothing is decided by it.

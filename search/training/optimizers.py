@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -14,8 +14,10 @@ from search.errors import ModelError
 from search.space import Config
 from search.space.training import OPTIMIZERS, learning_rate_name
 
+_Kind = TypeVar("_Kind", bound=Optimizer)
 
-def _without_compiler(kind: type[Optimizer]) -> type[Optimizer]:
+
+def _without_compiler(kind: type[_Kind]) -> type[_Kind]:
     """Return an optimizer's class whose methods don't load torch's compiler.
 
     They load it only to be left alone by it, and a process takes two seconds for that. A step still
@@ -27,10 +29,8 @@ def _without_compiler(kind: type[Optimizer]) -> type[Optimizer]:
     return type(kind.__name__, (kind,), {**plain, "step": step})
 
 
-_CLASSES = {
-    name: _without_compiler(kind)
-    for name, kind in {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}.items()
-}
+_SGD, _RMSprop = _without_compiler(SGD), _without_compiler(RMSprop)
+_Adam, _AdamW = _without_compiler(Adam), _without_compiler(AdamW)
 
 
 def learning_rate(config: Config) -> float:
@@ -64,12 +64,11 @@ def make_optimizer(module: nn.Module, config: Config) -> Optimizer:
         raise ModelError(f"optimizer '{name}'; the training loop has {', '.join(OPTIMIZERS)}")
     rate, momentum = learning_rate(config), float(config.get("momentum", 0.0))
     groups = _decay_groups(module.named_parameters(), float(config.get("weight_decay", 0.0)))
-    options: dict[str, Any] = {"lr": rate, "fused": True}
     if name == "sgd":
-        options |= {"momentum": momentum, "nesterov": momentum > 0}
-    elif name == "rmsprop":  # it has no fused step
-        options = {"lr": rate, "momentum": momentum}
-    return _CLASSES[name](groups, **options)
+        return _SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, fused=True)
+    if name == "rmsprop":
+        return _RMSprop(groups, lr=rate, momentum=momentum)
+    return (_Adam if name == "adam" else _AdamW)(groups, lr=rate, fused=True)
 
 
 def _decay_groups(

@@ -48,7 +48,7 @@ def test_each_optimizer_takes_its_own_learning_rate(name: str) -> None:
     rates = {f"learning_rate_{each}": 10.0**-n for n, each in enumerate(OPTIMIZERS, start=1)}
     config = {"optimizer": name, **rates}
     optimizer = make_optimizer(network(), config)
-    assert isinstance(optimizer, CLASSES[name])
+    assert type(optimizer).__base__ is CLASSES[name]
     assert learning_rate(config) == rates[f"learning_rate_{name}"]
     assert {group["lr"] for group in optimizer.param_groups} == {learning_rate(config)}
 
@@ -68,7 +68,7 @@ def test_a_step_is_that_of_the_optimizer_of_torch(name: str) -> None:
 
 def test_a_space_with_one_learning_rate_and_no_optimizer_gets_adamw() -> None:
     optimizer = make_optimizer(network(), {"learning_rate": 0.02})
-    assert isinstance(optimizer, torch.optim.AdamW)
+    assert type(optimizer).__base__ is torch.optim.AdamW
     assert optimizer.param_groups[0]["lr"] == 0.02
 
 
