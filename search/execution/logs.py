@@ -28,8 +28,8 @@ class TensorBoardLog(LoggerCallback):  # type: ignore[misc]
 
     An event holds all numbers of a report. Tune's own callback has an event for each of them and
     two threads for each trial, and keeps every trial's writer to the end: with it a report costs
-    the driver nearly a third more. Nor are Tune's CSV and JSON written: nothing reads them, and what they
-    hold is in the run's own tables.
+    the driver nearly a third more. Nor are Tune's CSV and JSON written: nothing reads them, and
+    what they hold is in the run's own tables.
 
     It lacks what couldn't be written: nothing is decided by it.
     """
