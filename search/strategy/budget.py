@@ -246,11 +246,7 @@ def make_plan(
         assert speed is not None
         available = study.time_budget - elapsed - REPORT_SECONDS - START_SECONDS
         affordable = _affordable_samples(study, available, speed, slots)
-        smallest = min(wanted, factor ** (num_rungs - 1) * 32 * MIN_STEPS_AT_FIRST_RUNG)
-        if study.budget.full_epochs is not None:
-            # Every trial would be too slow where even the measured default is.
-            smallest = max(smallest, math.ceil(wanted / MAX_COST_RATIO))
-        _check_affordable(study, smallest, affordable, speed)
+        _check_affordable(study, _smallest(study, wanted), affordable, speed)
         wanted = min(wanted, affordable) if study.budget.full_epochs is None else wanted
     ladder = Ladder.below(wanted, factor, num_rungs, _spacing(speed))
     proof, search = study.confirm.share * available, (1.0 - study.confirm.share) * available
@@ -307,6 +303,16 @@ def _spacing(speed: Speed | None) -> int:
     if speed is None:
         return 1
     return max(1, math.ceil(speed.eval_seconds * speed.samples_per_second / EVALUATION_SHARE))
+
+
+def _smallest(study: Study, wanted: int) -> int:
+    """Return the shortest full run that is of use, in training samples."""
+    factor, num_rungs = study.budget.reduction_factor, study.budget.num_rungs
+    smallest = min(wanted, factor ** (num_rungs - 1) * 32 * MIN_STEPS_AT_FIRST_RUNG)
+    if study.budget.full_epochs is None:
+        return smallest
+    # Every trial would be too slow where even the measured default is.
+    return max(smallest, math.ceil(wanted / MAX_COST_RATIO))
 
 
 def _check_affordable(study: Study, smallest: int, affordable: int, speed: Speed) -> None:
