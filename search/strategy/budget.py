@@ -308,7 +308,7 @@ def _spacing(speed: Speed | None) -> int:
 def _smallest(study: Study, wanted: int) -> int:
     """Return the shortest full run that is of use, in training samples."""
     factor, num_rungs = study.budget.reduction_factor, study.budget.num_rungs
-    smallest = min(wanted, factor ** (num_rungs - 1) * 32 * MIN_STEPS_AT_FIRST_RUNG)
+    smallest: int = min(wanted, factor ** (num_rungs - 1) * 32 * MIN_STEPS_AT_FIRST_RUNG)
     if study.budget.full_epochs is None:
         return smallest
     # Every trial would be too slow where even the measured default is.
