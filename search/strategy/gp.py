@@ -42,10 +42,11 @@ class Hyperparameters:
     def prior(cls, num_groups: int, *, has_fidelity: bool = False) -> Self:
         """Return the prior's mode: unit variance, little noise, and long lengthscales.
 
-        They are half the distance between two random points, which grows with the root of the
-        number of dimensions (as Hvarfner et al., 2024, let them grow), and half the unit cube at
-        least. Were they that however many dimensions there are, each observation among a dozen
-        would be an island, and only what lies beside the best would look good.
+        They are half the unit cube, and from ten dimensions on a twentieth for each: points lie
+        further from one another, the more dimensions there are (Hvarfner et al., 2024), and with
+        half a cube each observation among seventeen is an island, and only what lies beside the
+        best looks good. Among ten, longer ones were measured to be worse: what matters there is
+        learned from few observations, and the rest costs little.
 
         Args:
             num_groups: Of input columns.
@@ -53,7 +54,7 @@ class Hyperparameters:
         """
         num_dimensions = num_groups - has_fidelity
         lengthscales = np.full(num_groups, math.log(0.5))
-        lengthscales[:num_dimensions] += 0.5 * math.log(max(num_dimensions / 6.0, 1.0))
+        lengthscales[:num_dimensions] += math.log(max(num_dimensions / 10.0, 1.0))
         return cls(lengthscales, 0.0, math.log(1e-3))
 
     def pack(self) -> Array:

@@ -58,7 +58,7 @@ def test_points_know_of_each_other_in_any_number_of_dimensions(
     groups = np.arange(inputs.shape[1])
     process = gp.GaussianProcess(inputs[:1], np.ones(1), groups, known, has_fidelity=has_fidelity)
     correlation = process.predict(inputs[1:])[0]
-    assert 0.1 < correlation.mean() < 0.2
+    assert 0.05 < correlation.mean() < 0.7
 
 
 def test_slopes_along_the_fidelity_are_not_extended() -> None:
