@@ -121,6 +121,7 @@ class FinePhase(SearchPhase):
         self.living = LivingSpace(space, focus, before)
         self.seen.extend(observations_of(coarse, ladder.coarse))
         self._coarse, self._sizes = coarse, sizes
+        self._drawn = {name_of(each.trial.config) for each in coarse if each.trial.is_drawn}
         self._later = deque(first[AT_ONCE:])
         # Where there will be few trials, all the same.
         self._apart = APART if num_trials is None else min(APART, num_trials // NUM_SURVIVORS or 1)
@@ -158,6 +159,8 @@ class FinePhase(SearchPhase):
         super().started(event)
         if isinstance(event, Trial):
             self._again.pop(name_of(event.config), None)
+            if event.is_drawn:
+                self._drawn.add(name_of(event.config))
             if event.source.startswith(LOOK):
                 self._looked.append(event.config)
                 self._stock = deque(c for c in self._stock if c != event.config)
@@ -212,7 +215,8 @@ class FinePhase(SearchPhase):
 
     def _reconsider(self) -> list[Change]:
         """Return what the best speak for, and what can't be trusted of coarse's narrowing."""
-        changes = self.living.reconsider(self.seen.best(NUM_BEST), self.seen.tried())
+        drawn = [config for config in self.seen.ranked() if name_of(config) in self._drawn]
+        changes = self.living.reconsider(self.seen.best(NUM_BEST), drawn)
         refuted = self._refuted()
         if refuted is None:
             return changes

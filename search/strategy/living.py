@@ -45,19 +45,19 @@ class LivingSpace:
         self.changes: list[Change] = []
         self._restored: set[str] = set()
 
-    def reconsider(self, best: Sequence[Config], tried: Sequence[Config] = ()) -> list[Change]:
+    def reconsider(self, best: Sequence[Config], drawn: Sequence[Config] = ()) -> list[Change]:
         """Return what the best configurations speak for; nothing is changed yet.
 
         Args:
             best: The best at the highest rungs.
-            tried: All that were tried, the best among them. Where they aren't known, no side has
-                lost.
+            drawn: Those that nothing known led to, the best first. Where there are none, no side
+                has lost.
         """
-        found = [self._reconsider(d.name, best, tried) for d in self.whole.searched]
+        found = [self._reconsider(d.name, best, drawn) for d in self.whole.searched]
         return [change for change in found if change is not None]
 
     def _reconsider(
-        self, name: str, best: Sequence[Config], tried: Sequence[Config]
+        self, name: str, best: Sequence[Config], drawn: Sequence[Config]
     ) -> Change | None:
         values = _values(name, best)
         if len(values) < MIN_USED:
@@ -65,7 +65,7 @@ class LivingSpace:
         return (
             self._widened(name, values)
             or self._restoration(name, best)
-            or self._without_losing_side(name, values, tried)
+            or self._without_losing_side(name, values, _values(name, drawn))
         )
 
     def _widened(self, name: str, values: list[Value]) -> Change | None:
@@ -79,31 +79,33 @@ class LivingSpace:
         return Change.of(dimension, after, "widened", why, best=values)
 
     def _without_losing_side(
-        self, name: str, values: list[Value], tried: Sequence[Config]
+        self, name: str, values: list[Value], drawn: list[Value]
     ) -> Change | None:
         """Return a choice in order without the values beyond all of the best ones.
 
-        Where the strongest dropout helped, none isn't tried any more. What chance explains stays,
-        and what was hardly tried: that a model proposes one value alone is no evidence for it.
+        Where the strongest dropout helped, none isn't tried any more. The evidence is what was
+        drawn by chance: what a model proposed descends from a few good configurations, and has
+        their values whether they did any good or not.
         """
         if name not in self.focus or name in self._restored:
             return None
         known = self.focus[name]
         if not isinstance(known, Choice) or not known.ordered:
             return None
-        places = [known.values.index(value) for value in values if value in known.values]
-        if len(places) < NUM_BEST:
+        ahead = drawn[:NUM_BEST]
+        if min(len(values), len(ahead)) < NUM_BEST:
             return None
-        kept = known.values[min(places) : max(places) + 1]
+        places = [known.values.index(each) for each in [*values, *ahead] if each in known.values]
+        kept = known.values[min(places) : max(places) + 1] if places else known.values
         if len(kept) == len(known.values):
             return None
-        chosen_from = _values(name, tried)
-        num_lost = sum(value not in kept for value in chosen_from)
-        if chance_of_none(num_lost, len(chosen_from), len(places)) >= CHANCE:
+        num_lost = sum(value not in kept for value in drawn)
+        if chance_of_none(num_lost, len(drawn), len(ahead)) >= CHANCE:
             return None
         after = replace(known, values=kept)
         why = (
-            f"all of the best {len(values)} lie in {list(kept)}: the others are on the losing side"
+            f"all of the best {len(values)}, and the best {len(ahead)} of {len(drawn)} drawn by "
+            f"chance, lie in {list(kept)}: the others are on the losing side"
         )
         return Change.of(known, after, "narrowed", why, best=values)
 

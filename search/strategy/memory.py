@@ -54,15 +54,19 @@ class Memory:
         kept = [*self._latest, *((number, each) for _, _, number, each in self._best)]
         return [each for _, each in sorted(kept, key=lambda pair: pair[0])]
 
-    def tried(self) -> list[Config]:
-        """Return the different configurations that are kept, the failed ones too."""
-        return list({name_of(each.config): each.config for each in self.observations()}.values())
+    def ranked(self) -> list[Config]:
+        """Return the different configurations that are kept, the best first, failed ones last."""
+        ranked = [each for _, loss, _, each in self._best if loss != math.inf]
+        different: dict[str, Config] = {}
+        for each in [*ranked, *self.observations()]:
+            different.setdefault(name_of(each.config), each.config)
+        return list(different.values())
 
     def best(self, number: int) -> list[Config]:
         """Return the best different configurations, the best first, failed ones left out."""
         different: dict[str, Config] = {}
         for _, loss, _, observation in self._best:
-            if loss == float("inf") or len(different) == number:
+            if loss == math.inf or len(different) == number:
                 continue
             different.setdefault(name_of(observation.config), observation.config)
         return list(different.values())

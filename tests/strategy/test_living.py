@@ -116,13 +116,13 @@ def test_values_on_the_losing_side_are_left_out_of_where_it_looks_first() -> Non
     best: list[Config] = [
         {"dropout": value, "kind": "a"} for value in (0.7, 0.5, 0.7, 0.7, 0.5, 0.7)
     ]
-    tried: list[Config] = [*best, *({"dropout": v, "kind": "b"} for v in (0.0, 0.3, 0.0, 0.3))]
-    (change,) = living.reconsider(best, tried)
+    drawn: list[Config] = [*best, *({"dropout": v, "kind": "b"} for v in (0.0, 0.3, 0.0, 0.3))]
+    (change,) = living.reconsider(best, drawn)
     assert (change.dimension, change.change) == ("dropout", "narrowed")
     living.apply([change])
     assert living.focus["dropout"].values == (0.5, 0.7)  # type: ignore[union-attr]
     assert living.whole == whole, "it may still be proposed"
-    assert living.reconsider(best, tried) == []
+    assert living.reconsider(best, drawn) == []
     others: list[Config] = [
         {"dropout": value, "kind": "a"} for value in (0.0, 0.3, 0.0, 0.5, 0.7, 0.7)
     ]
@@ -130,18 +130,21 @@ def test_values_on_the_losing_side_are_left_out_of_where_it_looks_first() -> Non
     assert (back.dimension, back.change) == ("dropout", "restored")
     living.apply([back])
     assert living.focus["dropout"] == DROPOUT
-    assert living.reconsider(best, tried) == [], "not to and fro"
+    assert living.reconsider(best, drawn) == [], "not to and fro"
 
 
 def test_five_of_the_best_or_three_of_four_values_are_no_losing_side() -> None:
     living = LivingSpace(Space([DROPOUT]), Space([DROPOUT]))
-    tried: list[Config] = [{"dropout": value} for value in DROPOUT.values * 3]
-    assert living.reconsider([{"dropout": 0.7}] * 5, tried) == []
-    assert living.reconsider([{"dropout": value} for value in (0.3, 0.5, 0.7) * 2], tried) == []
+    drawn: list[Config] = [{"dropout": value} for value in (0.7, 0.5, 0.3) * 3 + (0.0,) * 3]
+    assert living.reconsider([{"dropout": 0.7}] * 5, drawn) == []
+    assert living.reconsider([{"dropout": value} for value in (0.3, 0.5, 0.7) * 2], drawn) == []
 
 
-def test_values_that_a_model_hardly_proposed_have_not_lost() -> None:
+def test_what_descends_from_one_configuration_is_no_evidence_against_other_values() -> None:
     living = LivingSpace(Space([DROPOUT]), Space([DROPOUT]))
     best: list[Config] = [{"dropout": 0.7}] * 6
-    tried: list[Config] = [*({"dropout": 0.7} for _ in range(40)), {"dropout": 0.0}]
-    assert living.reconsider(best, tried) == []
+    of_all_kinds: list[Config] = [{"dropout": value} for value in DROPOUT.values * 5]
+    hardly_others: list[Config] = [*best, *best, {"dropout": 0.0}]
+    too_few: list[Config] = [{"dropout": value} for value in (0.7,) * 5]
+    for drawn in ([], of_all_kinds, hardly_others, too_few):
+        assert living.reconsider(best, drawn) == []
