@@ -68,12 +68,13 @@ def _row(
         return [*row, "", "", "", _spread(tests), ""]
     pairs = [(theirs[seed], ours[seed]) for seed in shared]
     there = [time_to(our["curve"], their["curve"][-1][1]) for their, our in pairs]
+    shares = [t / our["search_seconds"] for t, (_, our) in zip(there, pairs, strict=True)]
     ratios = [t / their["curve"][-1][0] for t, (their, _) in zip(there, pairs, strict=True)]
     own, other = ({seed: runs[seed]["test"]["mean"] for seed in shared} for runs in (ours, theirs))
     return [
         *row,
         _finite(statistics.median(there), "{:.0f} s"),
-        _finite(statistics.median(there) / pairs[0][1]["search_seconds"], "{:.2f}"),
+        _finite(statistics.median(shares), "{:.2f}"),
         _finite(statistics.median(ratios), "{:.2f}"),
         _spread(tests),
         paired_difference(own, other),
