@@ -16,10 +16,12 @@ from functools import cache, partial
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from search.events import Asked, Promotion, Proposals, Trial
+from search.events import Asked, Evaluation, Promotion, Proposals, Trial
 from search.space import Config, Space
+from search.strategy.asha import Decision
 from search.strategy.budget import Ladder
 from search.strategy.change import Change
+from search.strategy.cover import EVERY, Cover
 from search.strategy.groups import Group, hold_config
 from search.strategy.living import NUM_BEST, LivingSpace
 from search.strategy.ranking import (
@@ -126,6 +128,7 @@ class FinePhase(SearchPhase):
         # Where there will be few trials, all the same.
         self._apart = APART if num_trials is None else min(APART, num_trials // NUM_SURVIVORS or 1)
         self._survivors_told = False
+        self._cover = Cover(space, self.rungs)
         self._is_living = is_living
         self._groups = groups
         self._by_time = by_time
@@ -140,6 +143,23 @@ class FinePhase(SearchPhase):
         self._state: tuple[float, ...] = ()
         self._num_answers = 0
         self._question: Callable[[], Proposals] | None = None
+
+    def ask(self) -> Trial | Promotion | None:
+        """Return, now and then, a trial that brings a value of a choice as far as none before."""
+        its_turn = self._num_started % EVERY == EVERY - 1
+        call = self._cover.call() if its_turn else None
+        return call or super().ask()
+
+    def decide(self, record: Record, evaluation: Evaluation) -> Decision:
+        """Decide as ever, and keep which values have come how far."""
+        decision = super().decide(record, evaluation)
+        trial, point, numbers = record.trial, evaluation.point, decision.numbers
+        if point in self.rungs and not decision.failed:
+            self._cover.reach(trial.config, point)
+        if decision.action == "pause" and "rank" in numbers:
+            rank = numbers["rank"] / numbers["of"]
+            self._cover.pause(trial.trial_id, trial.config, point, record.value, rank)
+        return decision
 
     def propose(self, number: int) -> Proposal:
         """Return what the model proposed, or a random point; now and then a survivor."""
@@ -157,6 +177,9 @@ class FinePhase(SearchPhase):
     def started(self, event: Trial | Promotion) -> None:
         """Take a proposal that is tried from the stock."""
         super().started(event)
+        if isinstance(event, Promotion):
+            self._cover.leave(event.trial_id)
+            self._cover.reach(self.history[event.trial_id].trial.config, event.rung)
         if isinstance(event, Trial):
             self._again.pop(name_of(event.config), None)
             if event.is_drawn:

@@ -1,0 +1,96 @@
+"""Every value of a choice gets one full training: that of its best trial.
+
+A model's proposals are siblings, and what is good early fills the rungs: a kind of normalisation
+that begins slower and ends better would never be seen at its end, and the model would know nothing
+of it. So each value is taken to the next rung once, by the best trial that waits there with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from heapq import heappop, heappush
+
+from search.events import Promotion
+from search.space import Choice, Config, Space, Value
+
+EVERY = 3
+"""Of so many starts one at most is for a value's sake."""
+WORST = 0.75
+"""A trial must have come among this share at its rung: a value whose best trial is worse waits for
+a better one."""
+
+_Named = tuple[str, Value]
+
+
+class Cover:
+    """Which values have come to which rungs, and who waits to bring others there.
+
+    Args:
+        space: Its unordered choices count; of numbers and of choices in order a model learns from
+            the neighbours.
+        rungs: Of the phase, rising.
+    """
+
+    def __init__(self, space: Space, rungs: tuple[int, ...]) -> None:
+        choices = [d for d in space.searched if isinstance(d, Choice) and not d.ordered]
+        values: list[_Named] = [(d.name, value) for d in choices for value in d.values]
+        self._names = [d.name for d in choices]
+        self._steps = list(itertools.pairwise(rungs))[::-1]
+        self._missing = {high: dict.fromkeys(values) for _, high in self._steps}
+        self._queues: dict[tuple[int, _Named], list[tuple[float, int, str]]] = {}
+        self._waiting: dict[str, Config] = {}
+        self._num_paused = 0
+
+    def _values(self, config: Config) -> list[_Named]:
+        return [(name, config[name]) for name in self._names if name in config]
+
+    def reach(self, config: Config, rung: int) -> None:
+        """Take note that a configuration has come to a rung, or is on its way there."""
+        for high, missing in self._missing.items():
+            if high <= rung and missing:
+                for named in self._values(config):
+                    missing.pop(named, None)
+
+    def pause(self, trial_id: str, config: Config, rung: int, loss: float, rank: float) -> None:
+        """Take note that a trial waits at a rung.
+
+        Args:
+            trial_id: The trial.
+            config: Its configuration.
+            rung: Where it waits.
+            loss: The lower, the better.
+            rank: Its place there as a share, 1 for the last.
+        """
+        missing = next((self._missing[high] for low, high in self._steps if low == rung), {})
+        new = [named for named in self._values(config) if named in missing]
+        if rank > WORST or not new:
+            return
+        self._waiting[trial_id] = config
+        self._num_paused += 1
+        for named in new:
+            queue = self._queues.setdefault((rung, named), [])
+            heappush(queue, (loss, self._num_paused, trial_id))
+
+    def leave(self, trial_id: str) -> None:
+        """Take note that a trial waits no longer."""
+        self._waiting.pop(trial_id, None)
+
+    def call(self) -> Promotion | None:
+        """Return the best trial that would be the first with a value, at the highest rung."""
+        for low, high in self._steps:
+            best = [each for named in self._missing[high] if (each := self._best(low, named))]
+            if best:
+                _, _, trial_id = min(best)
+                return Promotion(trial_id, high, self._why(trial_id, high))
+        return None
+
+    def _best(self, rung: int, named: _Named) -> tuple[float, int, str] | None:
+        queue = self._queues.get((rung, named), [])
+        while queue and queue[0][2] not in self._waiting:
+            heappop(queue)
+        return queue[0] if queue else None
+
+    def _why(self, trial_id: str, high: int) -> str:
+        first = [n for n in self._values(self._waiting[trial_id]) if n in self._missing[high]]
+        what = ", ".join(f"{name} = {value}" for name, value in first)
+        return f"none with {what} has come so far yet"
