@@ -157,7 +157,8 @@ class FinePhase(SearchPhase):
         if point in self.rungs and not decision.failed:
             self._cover.reach(trial.config, point)
         if decision.action == "pause" and "rank" in numbers:
-            rank = numbers["rank"] / numbers["of"]
+            # Above the first rung siblings of the best are its peers: to be the last is no shame.
+            rank = numbers["rank"] / numbers["of"] if point == self.rungs[0] else 0.0
             self._cover.pause(trial.trial_id, trial.config, point, record.value, rank)
         return decision
 
