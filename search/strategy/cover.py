@@ -16,8 +16,8 @@ from search.space import Choice, Config, Space, Value
 EVERY = 3
 """Of so many starts one at most is for a value's sake."""
 WORST = 0.75
-"""A trial must have come among this share at the first rung: a value whose best trial is worse waits
-for a better one."""
+"""A trial must be among this share at the first rung: a value whose best trial is worse waits for
+a better one."""
 
 _Named = tuple[str, Value]
 
