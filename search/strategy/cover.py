@@ -16,8 +16,8 @@ from search.space import Choice, Config, Space, Value
 EVERY = 3
 """Of so many starts one at most is for a value's sake."""
 WORST = 0.75
-"""A trial must be among this share at the first rung: a value whose best trial is worse waits for
-a better one."""
+"""A trial must be among this share at the lowest rung: a value whose best trial is worse waits
+for a better one."""
 
 _Named = tuple[str, Value]
 
@@ -35,8 +35,8 @@ class Cover:
         choices = [d for d in space.searched if isinstance(d, Choice) and not d.ordered]
         values: list[_Named] = [(d.name, value) for d in choices for value in d.values]
         self._names = [d.name for d in choices]
-        self._steps = list(itertools.pairwise(rungs))[::-1]
-        self._missing = {high: dict.fromkeys(values) for _, high in self._steps}
+        self._lowest, self._next = rungs[0], dict(itertools.pairwise(rungs))
+        self._missing = {rung: dict.fromkeys(values) for rung in rungs[1:]}
         self._queues: dict[tuple[int, _Named], list[tuple[float, int, str]]] = {}
         self._waiting: dict[str, Config] = {}
         self._num_paused = 0
@@ -61,9 +61,9 @@ class Cover:
             loss: The lower, the better.
             rank: Its place there as a share, 1 for the last.
         """
-        missing = next((self._missing[high] for low, high in self._steps if low == rung), {})
-        new = [named for named in self._values(config) if named in missing]
-        if rank > WORST or not new:
+        new = [n for n in self._values(config) if n in self._missing[self._next[rung]]]
+        # Above the lowest rung siblings of the best are its peers: to be the last is no shame.
+        if (rung == self._lowest and rank > WORST) or not new:
             return
         self._waiting[trial_id] = config
         self._num_paused += 1
@@ -77,7 +77,7 @@ class Cover:
 
     def call(self) -> Promotion | None:
         """Return the best trial that would be the first with a value, at the highest rung."""
-        for low, high in self._steps:
+        for low, high in reversed(self._next.items()):
             best = [each for named in self._missing[high] if (each := self._best(low, named))]
             if best:
                 _, _, trial_id = min(best)

@@ -157,8 +157,7 @@ class FinePhase(SearchPhase):
         if point in self.rungs and not decision.failed:
             self._cover.reach(trial.config, point)
         if decision.action == "pause" and "rank" in numbers:
-            # Above the first rung siblings of the best are its peers: to be the last is no shame.
-            rank = numbers["rank"] / numbers["of"] if point == self.rungs[0] else 0.0
+            rank = numbers["rank"] / numbers["of"]
             self._cover.pause(trial.trial_id, trial.config, point, record.value, rank)
         return decision
 
