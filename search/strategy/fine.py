@@ -238,7 +238,7 @@ class FinePhase(SearchPhase):
 
     def _reconsider(self) -> list[Change]:
         """Return what the best speak for, and what can't be trusted of coarse's narrowing."""
-        drawn = [config for config in self.seen.ranked() if name_of(config) in self._drawn]
+        drawn = [c for name, c in self.seen.ranked().items() if name in self._drawn]
         changes = self.living.reconsider(self.seen.best(NUM_BEST), drawn)
         refuted = self._refuted()
         if refuted is None:

@@ -54,13 +54,16 @@ class Memory:
         kept = [*self._latest, *((number, each) for _, _, number, each in self._best)]
         return [each for _, each in sorted(kept, key=lambda pair: pair[0])]
 
-    def ranked(self) -> list[Config]:
-        """Return the different configurations that are kept, the best first, failed ones last."""
+    def ranked(self) -> dict[str, Config]:
+        """Return the different configurations that are kept by name, the best first.
+
+        Failed ones are the last.
+        """
         ranked = [each for _, loss, _, each in self._best if loss != math.inf]
         different: dict[str, Config] = {}
         for each in [*ranked, *self.observations()]:
             different.setdefault(name_of(each.config), each.config)
-        return list(different.values())
+        return different
 
     def best(self, number: int) -> list[Config]:
         """Return the best different configurations, the best first, failed ones left out."""

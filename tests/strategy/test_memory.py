@@ -54,4 +54,4 @@ def test_the_best_are_different_configurations_of_the_highest_rung_without_failu
     )
     assert [config["x"] for config in memory.best(2)] == [0, 3]
     assert [config["x"] for config in memory.best(9)] == [0, 3, 2]
-    assert [config["x"] for config in memory.ranked()] == [0, 3, 2, 1]
+    assert [config["x"] for config in memory.ranked().values()] == [0, 3, 2, 1]
