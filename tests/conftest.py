@@ -30,6 +30,15 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return DrivenRun(tmp_path_factory.mktemp("driven") / "run").go().path
 
 
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """A local Ray for all runs in this process; each would take seconds to start its own."""
+    from search.execution.cluster import connected
+
+    with connected(None, data_bytes=2**20):
+        yield
+
+
 @pytest.fixture
 def sieve(tmp_path: Path) -> Iterator[Command]:
     """The command in a folder of its own; what is still alive in the end is ended."""

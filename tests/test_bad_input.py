@@ -227,6 +227,7 @@ def test_a_trial_that_isn_t_there_is_named(refused: Refused, driven: Path) -> No
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
 def test_a_time_budget_too_small_for_one_trial_is_refused(refused: Refused, tmp_path: Path) -> None:
     options = ["--data", "sklearn:wine", "--set", "checks.preflight=false"]
     line = refused("run", *options, "--time-budget", "4s", "--out", "out")

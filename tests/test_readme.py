@@ -73,6 +73,7 @@ def test_the_make_targets_do_what_they_are_said_to_do(target: str) -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
 def test_the_commands_work_one_after_the_other(folder: Path) -> None:
     sieve, shown = Command(folder), {}
     for command in [command for command in COMMANDS if command.startswith("sieve")]:

@@ -53,7 +53,8 @@ def connected(address: str | None, *, data_bytes: int) -> Iterator[None]:
     """Start a local Ray for this run alone, or join the cluster at ``address``.
 
     Args:
-        address: None: a local one, whatever else runs on the host; ``auto`` or ``host:port``.
+        address: None: a local one, whatever else runs on the host, or that which this process has
+            joined already and goes on with; ``auto`` or ``host:port``.
         data_bytes: Size of the data set, for the object store of a local one.
 
     Raises:
@@ -64,6 +65,9 @@ def connected(address: str | None, *, data_bytes: int) -> Iterator[None]:
         os.environ.update({k: v for k, v in _LOCAL_ENVIRONMENT.items() if k not in os.environ})
     import ray
 
+    if address is None and ray.is_initialized():
+        yield
+        return
     try:
         _start(address, data_bytes)
         yield

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import Command
 from ray.cluster_utils import Cluster
 
 PROGRAM = Path(sys.executable).with_name("sieve")
@@ -50,28 +51,29 @@ def test_a_folder_that_cannot_be_written_fails(address: str, tmp_path: Path) -> 
     assert "FAIL  storage" in done.stdout
 
 
-def test_nobody_there_is_said_at_once() -> None:
+def test_nobody_there_is_said_at_once(sieve: Command) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        done = check("--address", f"127.0.0.1:{port}")
+        done = sieve.ask("check-cluster", "--address", f"127.0.0.1:{port}")
     assert done.returncode == 2
     assert f"nobody answers at --address 127.0.0.1:{port}" in done.stderr
 
 
 def test_nobody_where_the_environment_says_that_the_cluster_is_is_said_at_once(
+    sieve: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         gone = f"127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv("RAY_ADDRESS", gone)
-        done = check("--address", "auto")
+        done = sieve.ask("check-cluster", "--address", "auto")
     assert done.returncode == 2
     assert f"nobody answers at --address auto, which is {gone} here" in done.stderr
 
 
-def test_an_address_without_a_port_is_refused() -> None:
-    done = check("--address", "head.example")
+def test_an_address_without_a_port_is_refused(sieve: Command) -> None:
+    done = sieve.ask("check-cluster", "--address", "head.example")
     assert done.returncode == 2
     assert "--address head.example has no port; give auto, or host:port" in done.stderr

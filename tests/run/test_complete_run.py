@@ -1,4 +1,4 @@
-"""One whole run beside another Ray cluster, and all that it leaves behind."""
+"""One whole run, and all that it leaves behind."""
 
 import json
 import re
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import ray
 import torch
 import yaml
 from commands import Command
@@ -39,16 +38,12 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+def done(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> tuple[Path, list[dict]]:
     """Return a finished run's folder and the lines that it wrote for programs."""
     folder = tmp_path_factory.mktemp("complete")
     settings = [part for k, v in SETTINGS.items() for part in ("--set", f"{k}={v}")]
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
-    try:
-        options = ["--data", "sklearn:breast_cancer", "--out", "run", "--json"]
-        ended = Command(folder).run("run", *options, *settings)
-    finally:
-        ray.shutdown()
+    options = ["--data", "sklearn:breast_cancer", "--out", "run", "--json"]
+    ended = Command(folder).ask("run", *options, *settings)
     assert ended.returncode == 0, ended.stderr
     return folder / "run", [json.loads(line) for line in ended.stdout.splitlines()]
 
@@ -342,6 +337,7 @@ def test_every_kind_of_trial_is_explained_from_the_files_alone(
     assert "did you mean 'c0003'?" in refused.stderr
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_a_plan_says_what_a_run_would_cost_and_leaves_nothing(tmp_path: Path) -> None:
     options = ["--data", "sklearn:wine", "--time-budget", "2m"]
     ended = Command(tmp_path).ask("plan", *options, "--json")

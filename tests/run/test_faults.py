@@ -13,6 +13,7 @@ pytestmark = pytest.mark.ray
 FAULTY = Path(__file__).with_name("faulty_model.py")
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_a_trial_that_hangs_is_ended_with_its_reason_and_the_run_goes_on(sieve: Command) -> None:
     settings = ["training.max_silence_s=6", "space.kind.values=[sound,hangs]"]
     settings += ["coarse.num_trials=4", "fine.num_trials=1"]

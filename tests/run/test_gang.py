@@ -28,7 +28,7 @@ LADDER = Ladder((100, 300, 900), 3)
 
 
 @pytest.fixture
-def experiment(tmp_path: Path) -> Iterator[Experiment]:
+def experiment(tmp_path: Path, local_ray: None) -> Iterator[Experiment]:
     """Trains on wines, two processes a run."""
     dataset = load_dataset(DataOptions("sklearn:wine"))
     context = PhaseContext(

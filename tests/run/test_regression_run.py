@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+import ray
 from commands import Command
 from sklearn.datasets import load_diabetes
 
@@ -25,12 +26,13 @@ SPREAD = float(np.std(load_diabetes().target))
 
 
 @pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
+def command(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Command:
     """Return the folder in which a run has ended."""
     command = Command(tmp_path_factory.mktemp("regression"))
     settings = [part for k, v in SETTINGS.items() for part in ("--set", f"{k}={v}")]
     ended = command.ask("run", "--data", "sklearn:diabetes", "--out", "run", *settings)
     assert ended.returncode == 0, ended.stderr
+    assert ray.is_initialized(), "a Ray that the process had before goes on"
     return command
 
 

@@ -25,7 +25,7 @@ BEGUN = {"coarse": 12, "fine": 15, "confirm": 5}
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
     """A run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("undisturbed")
     done = Command(folder).ask("run", *STUDY, "--out", "run")
