@@ -22,6 +22,7 @@ _PROPOSERS = {
     "grid": "a point of the grid",
     "survivor": "a survivor of coarse: {}, trained anew",
     "look": "a second look, by lot: coarse's {}, whose curve was flat, trained anew",
+    "value": "the best configuration so far with another {}",
     "gp": "the model's proposal: a Gaussian process over configuration and fidelity",
     "tpe": "the model's proposal: HyperOpt's tree of Parzen estimators",
     "random": "drawn at random, beside the model's proposals",

@@ -3,21 +3,33 @@
 A model's proposals are siblings, and what is good early fills the rungs: a kind of normalisation
 that begins slower and ends better would never be seen at its end, and the model would know nothing
 of it. So each value is taken to the next rung once, by the best trial that waits there with it.
+Where none does, the best configuration so far is tried with it: one thing is changed, as a person
+would.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
+
+import numpy as np
 
 from search.events import Promotion
 from search.space import Choice, Config, Space, Value
+from search.strategy.ranking import name_of
+from search.strategy.search_phase import Proposal
 
 EVERY = 3
 """Of so many starts one at most is for a value's sake."""
 WORST = 0.75
 """A trial must be among this share at the lowest rung: a value whose best trial is worse waits
 for a better one."""
+MOST_TURNS = 4
+"""So often the number of values, then none is crossed any more: what is left can't be."""
+CROSS = "value:"
+"""The source of the best configuration so far with another value of a choice goes on with its name.
+"""
 
 _Named = tuple[str, Value]
 
@@ -34,12 +46,57 @@ class Cover:
     def __init__(self, space: Space, rungs: tuple[int, ...]) -> None:
         choices = [d for d in space.searched if isinstance(d, Choice) and not d.ordered]
         values: list[_Named] = [(d.name, value) for d in choices for value in d.values]
+        self._space, self._num_values = space, len(values)
+        self._crossed: set[_Named] = set()
         self._names = [d.name for d in choices]
         self._lowest, self._next = rungs[0], dict(itertools.pairwise(rungs))
         self._missing = {rung: dict.fromkeys(values) for rung in rungs[1:]}
         self._queues: dict[tuple[int, _Named], list[tuple[float, int, str]]] = {}
         self._waiting: dict[str, Config] = {}
         self._num_paused = 0
+
+    def cross(self, ranked: Callable[[], Mapping[str, Config]], turn: int) -> Proposal | None:
+        """Return the best configuration with a value that none brings beyond the lowest rung.
+
+        Args:
+            ranked: Returns the configurations so far by name, the best first; of several values
+                that is crossed first which a better one has.
+            turn: Of the phase's trials for a value's sake; it seeds what is inactive in the best.
+        """
+        unseen = self._unseen()
+        if not unseen or turn > MOST_TURNS * self._num_values:
+            return None
+        if not (tried := ranked()):
+            return None
+        has = dict.fromkeys(named for config in tried.values() for named in self._values(config))
+        for named in sorted(unseen, key=[*has, *unseen].index):
+            config = self._with(next(iter(tried.values())), named, turn)
+            if config.get(named[0]) == named[1] and name_of(config) not in tried:
+                return config, CROSS + named[0]
+        return None
+
+    def started(self, config: Config, source: str) -> None:
+        """Take note of a trial: a value is crossed once."""
+        if source.startswith(CROSS):
+            name = source.removeprefix(CROSS)
+            self._crossed.add((name, config[name]))
+
+    def _unseen(self) -> list[_Named]:
+        second = self._next.get(self._lowest)
+        missing = self._missing[second] if second is not None else {}
+        return [
+            named
+            for named in missing
+            if named not in self._crossed and self._best(self._lowest, named) is None
+        ]
+
+    def _with(self, best: Config, named: _Named, turn: int) -> Config:
+        names, (name, value) = [d.name for d in self._space.searched], named
+        drawn = np.random.default_rng([turn, names.index(name)]).random(len(names))
+        unit = np.clip(self._space.to_unit(best), 0.0, 1.0)
+        unit = np.where(np.isnan(unit), drawn, unit)
+        unit[names.index(name)] = self._space[name].to_unit(value)
+        return self._space.from_unit(unit)
 
     def _values(self, config: Config) -> list[_Named]:
         return [(name, config[name]) for name in self._names if name in config]

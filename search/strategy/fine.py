@@ -145,10 +145,18 @@ class FinePhase(SearchPhase):
         self._question: Callable[[], Proposals] | None = None
 
     def ask(self) -> Trial | Promotion | None:
-        """Return, now and then, a trial that brings a value of a choice as far as none before."""
-        its_turn = self._num_started % EVERY == EVERY - 1
-        call = self._cover.call() if its_turn else None
-        return call or super().ask()
+        """Return, now and then, what brings a value of a choice as far as none before."""
+        turn, place = divmod(self._num_started, EVERY)
+        number = len(self.history)
+        if place < EVERY - 1 or number < len(self._given):
+            return super().ask()
+        may_start = not self._is_full and not self._is_due(number)
+        crossed = self._cover.cross(self.seen.ranked, turn) if may_start else None
+        return self._new_trial(*crossed) if crossed else self._cover.call() or super().ask()
+
+    def _is_due(self, number: int) -> bool:
+        """Whether trial ``number`` is to be one of the survivors that are left."""
+        return bool(self._later) and (number + 1) % self._apart == 0
 
     def decide(self, record: Record, evaluation: Evaluation) -> Decision:
         """Decide as ever, and keep which values have come how far."""
@@ -163,7 +171,7 @@ class FinePhase(SearchPhase):
 
     def propose(self, number: int) -> Proposal:
         """Return what the model proposed, or a random point; now and then a survivor."""
-        if self._later and (number + 1) % self._apart == 0:
+        if self._is_due(number):
             return self._later[0]
         generator = np.random.default_rng([self.seed, number])
         if self._stock and generator.random() >= RANDOM_SHARE:
@@ -182,6 +190,7 @@ class FinePhase(SearchPhase):
             self._cover.reach(self.history[event.trial_id].trial.config, event.rung)
         if isinstance(event, Trial):
             self._again.pop(name_of(event.config), None)
+            self._cover.started(event.config, event.source)
             if event.is_drawn:
                 self._drawn.add(name_of(event.config))
             if event.source.startswith(LOOK):

@@ -1,5 +1,6 @@
 from search.space import Choice, Config, Float, Space
 from search.strategy.cover import Cover
+from search.strategy.ranking import name_of
 
 NORM = Choice(name="norm", values=("batch", "layer", "none"))
 DROPOUT = Choice(name="dropout", values=(0.0, 0.5), ordered=True)
@@ -51,6 +52,48 @@ def test_what_goes_on_by_itself_brings_its_value_along_and_nobody_is_called_for_
     assert cover.call() is None
     cover.pause("later", config("layer"), 1, 0.4, 0.2)
     assert cover.call() is None
+
+
+def names(*configs: Config) -> dict[str, Config]:
+    return {name_of(each): each for each in configs}
+
+
+def test_the_best_configuration_is_tried_with_each_value_that_nobody_brings_along() -> None:
+    cover = Cover(SPACE, RUNGS)
+    best, second = config("batch"), config("none", 0.5)
+    cover.reach(best, 3)
+
+    def cross() -> tuple[Config, str] | None:
+        return cover.cross(lambda: names(best, second), 0)
+
+    crossed = cross()
+    assert crossed == (config("none"), "value:norm"), "the value that has done better comes first"
+    assert cross() == crossed, "it hasn't started"
+    cover.started(*crossed)
+    crossed = cross()
+    assert crossed == (config("layer"), "value:norm")
+    cover.started(*crossed)
+    assert cross() is None, "once is enough"
+
+
+def test_nothing_is_crossed_where_one_waits_with_the_value_or_it_was_tried() -> None:
+    cover = Cover(SPACE, RUNGS)
+    best = config("batch")
+    cover.reach(best, 3)
+    cover.pause("waits", config("layer", 0.5), 1, 0.5, 0.5)
+    assert cover.cross(lambda: names(best, config("none")), 0) is None
+    assert cover.cross(dict, 0) is None, "nothing is known yet"
+
+
+def test_what_the_best_has_no_use_for_is_drawn() -> None:
+    size = Float(name="size", low=0.0, high=1.0, when={"norm": ("layer",)})
+    space = Space([NORM, size])
+    cover = Cover(space, RUNGS)
+    cover.reach({"norm": "batch"}, 3)
+    crossed = cover.cross(lambda: names({"norm": "batch"}), 0)
+    assert crossed is not None
+    space.validate(crossed[0])
+    assert crossed[0]["norm"] == "layer"
 
 
 def test_a_space_without_unordered_choices_calls_nobody() -> None:
