@@ -17,6 +17,7 @@ import numpy as np
 
 from search.events import Promotion
 from search.space import Choice, Config, Space, Value
+from search.strategy.groups import hold
 from search.strategy.ranking import name_of
 from search.strategy.search_phase import Proposal
 
@@ -63,10 +64,8 @@ class Cover:
                 that is crossed first which a better one has.
             turn: Of the phase's trials for a value's sake; it seeds what is inactive in the best.
         """
-        unseen = self._unseen()
-        if not unseen or turn > MOST_TURNS * self._num_values:
-            return None
-        if not (tried := ranked()):
+        unseen = self._unseen() if turn <= MOST_TURNS * self._num_values else []
+        if not unseen or not (tried := ranked()):
             return None
         has = dict.fromkeys(named for config in tried.values() for named in self._values(config))
         for named in sorted(unseen, key=[*has, *unseen].index):
@@ -92,10 +91,10 @@ class Cover:
 
     def _with(self, best: Config, named: _Named, turn: int) -> Config:
         names, (name, value) = [d.name for d in self._space.searched], named
-        drawn = np.random.default_rng([turn, names.index(name)]).random(len(names))
-        unit = np.clip(self._space.to_unit(best), 0.0, 1.0)
-        unit = np.where(np.isnan(unit), drawn, unit)
-        unit[names.index(name)] = self._space[name].to_unit(value)
+        place = names.index(name)
+        drawn = np.random.default_rng([turn, place]).random((1, len(names)))
+        (unit,) = hold(self._space, drawn, best, ())
+        unit[place] = self._space[name].to_unit(value)
         return self._space.from_unit(unit)
 
     def _values(self, config: Config) -> list[_Named]:

@@ -188,7 +188,7 @@ class FinePhase(SearchPhase):
         if isinstance(event, Promotion):
             self._cover.leave(event.trial_id)
             self._cover.reach(self.history[event.trial_id].trial.config, event.rung)
-        if isinstance(event, Trial):
+        else:
             self._again.pop(name_of(event.config), None)
             self._cover.started(event.config, event.source)
             if event.is_drawn:
