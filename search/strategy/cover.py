@@ -62,14 +62,15 @@ class Cover:
         Args:
             ranked: Returns the configurations so far by name, the best first; of several values
                 that is crossed first which a better one has.
-            turn: Of the phase's trials for a value's sake; it seeds what is inactive in the best.
+            turn: Of the phase's trials for a value's sake; it seeds what is inactive in the best
+                and in all that have the value.
         """
         unseen = self._unseen() if turn <= MOST_TURNS * self._num_values else []
         if not unseen or not (tried := ranked()):
             return None
         has = dict.fromkeys(named for config in tried.values() for named in self._values(config))
         for named in sorted(unseen, key=[*has, *unseen].index):
-            config = self._with(next(iter(tried.values())), named, turn)
+            config = self._with(named, list(tried.values()), turn)
             if config.get(named[0]) == named[1] and name_of(config) not in tried:
                 return config, CROSS + named[0]
         return None
@@ -89,11 +90,15 @@ class Cover:
             if named not in self._crossed and self._best(self._lowest, named) is None
         ]
 
-    def _with(self, best: Config, named: _Named, turn: int) -> Config:
+    def _with(self, named: _Named, tried: list[Config], turn: int) -> Config:
+        """Return the best with a value; what is inactive in it is as in the best that has it."""
         names, (name, value) = [d.name for d in self._space.searched], named
         place = names.index(name)
-        drawn = np.random.default_rng([turn, place]).random((1, len(names)))
-        (unit,) = hold(self._space, drawn, best, ())
+        units = np.random.default_rng([turn, place]).random((1, len(names)))
+        has = [config for config in tried if config.get(name) == value]
+        for config in (*has[:1], tried[0]):
+            units = hold(self._space, units, config, ())
+        (unit,) = units
         unit[place] = self._space[name].to_unit(value)
         return self._space.from_unit(unit)
 

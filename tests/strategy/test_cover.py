@@ -85,14 +85,24 @@ def test_nothing_is_crossed_where_one_waits_with_the_value_or_it_was_tried() -> 
     assert cover.cross(dict, 0) is None, "nothing is known yet"
 
 
-def test_what_the_best_has_no_use_for_is_drawn() -> None:
-    size = Float(name="size", low=0.0, high=1.0, when={"norm": ("layer",)})
-    space = Space([NORM, size])
-    cover = Cover(space, RUNGS)
+SIZED = Space([NORM, Float(name="size", low=0.0, high=1.0, when={"norm": ("layer",)})])
+
+
+def test_what_the_best_has_no_use_for_is_as_in_the_best_that_has() -> None:
+    cover = Cover(Space([*SIZED, DROPOUT]), RUNGS)
+    best = {"norm": "batch", "dropout": 0.5}
+    others = [{"norm": "layer", "size": size, "dropout": 0.0} for size in (0.3, 0.9)]
+    cover.reach(best, 3)
+    crossed = cover.cross(lambda: names(best, *others), 0)
+    assert crossed == ({"norm": "layer", "size": 0.3, "dropout": 0.5}, "value:norm")
+
+
+def test_what_none_that_was_tried_has_a_use_for_is_drawn() -> None:
+    cover = Cover(SIZED, RUNGS)
     cover.reach({"norm": "batch"}, 3)
     crossed = cover.cross(lambda: names({"norm": "batch"}), 0)
     assert crossed is not None
-    space.validate(crossed[0])
+    SIZED.validate(crossed[0])
     assert crossed[0]["norm"] == "layer"
 
 
