@@ -1,15 +1,21 @@
-# make run: tunes the bundled default.  make test: checks and tests.  Both install what they need.
+# make run: tunes the bundled default.  make test: checks and tests.  make test-slow: what takes
+# minutes.  All install what they need.
 VENV ?= .venv
 ARGS ?=
 SOURCES = pyproject.toml constraints.txt scripts/install
 
-.PHONY: run test check clean
+.PHONY: run test test-slow check clean
 
 run: $(VENV)/.installed
 	$(VENV)/bin/sieve run $(ARGS)
 
+PYTEST = $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.installed-dev
+	$(PYTEST) -m slow $(ARGS)
 
 check: $(VENV)/.installed-dev
 	scripts/check $(VENV)/bin

@@ -5,6 +5,9 @@ from pathlib import Path
 # Several test processes share few cores, on which threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when NumPy and PyTorch are imported
 
+# Workers that nothing needs yet take a Ray's start a second each.
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+
 import pytest
 from commands import Command
 from hypothesis import settings

@@ -24,7 +24,7 @@ SHORT = {
     "--time-budget 20m": " ".join(f"--set {key}={value}" for key, value in FEW.items()),
     "time_budget: 20m": (
         "coarse: {num_trials: 6}\nfine: {num_trials: 4}\nbudget: {full_epochs: 10}\n"
-        "confirm: {num_finalists: 1}"
+        "confirm: {num_finalists: 1}\nchecks: {preflight: false}"
     ),
 }
 """What a test changes: a few trials in the place of twenty minutes."""
@@ -72,7 +72,6 @@ def test_the_make_targets_do_what_they_are_said_to_do(target: str) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_the_commands_work_one_after_the_other(folder: Path) -> None:
     sieve, shown = Command(folder), {}

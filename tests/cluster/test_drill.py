@@ -7,7 +7,7 @@ import pytest
 from drill import RUN_S, drill
 from hosts import LAPTOP, why_not
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 
 
 @pytest.mark.skipif(

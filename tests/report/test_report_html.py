@@ -417,7 +417,6 @@ def test_every_trial_s_loss_and_metric_on_train_and_validation_are_in_one_pictur
     assert f"{best.trial_id}: loss" in page.words("trials")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium isn't installed")
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("phases", [("coarse",), ("coarse", "fine", "confirm")])
@@ -440,7 +439,6 @@ CHOOSE = """<script>addEventListener("load", () => setTimeout(() => {
 }, 4000));</script></body>"""
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium isn't installed")
 def test_a_chosen_trial_is_drawn_and_told(tmp_path, build_run):
     target = write_report(build_run(tmp_path / "run"))

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from commands import SIEVE, Command, small_study
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 FAULTY = Path(__file__).with_name("faulty_model.py")
 
 

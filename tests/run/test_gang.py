@@ -21,6 +21,7 @@ from search.task import load_model
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
     pytest.mark.filterwarnings("ignore:.*`use_.*` is deprecated:DeprecationWarning"),  # Ray's own
 ]

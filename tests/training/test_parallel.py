@@ -46,7 +46,6 @@ def _work(rank: int, case: str, folder: str) -> None:
     distributed.destroy_process_group()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", list(CASES))
 def test_two_processes_come_to_what_one_comes_to_and_agree(case: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
