@@ -201,7 +201,7 @@ def test_a_failure_can_be_accepted_by_name() -> None:
 
 
 def test_a_finding_is_the_same_after_json() -> None:
-    made = KINDS["duplicates"](shop(), "kind", np.random.default_rng(0))
+    made = KINDS["duplicates"](shop(1_000), "kind", np.random.default_rng(0))
     for each in audited(made.table):
         again = Finding.from_json(each.to_json())
         assert again.to_json() == each.to_json()
@@ -246,7 +246,7 @@ def test_a_cleaned_copy_never_overwrites_and_leaves_sound_data_alone(tmp_path: P
 
 def test_the_seed_decides_and_the_file_is_only_read(tmp_path: Path) -> None:
     path = tmp_path / "shop.parquet"
-    pq.write_table(shop(), path)
+    pq.write_table(shop(1_000), path)
     before = path.read_bytes()
     options = DataOptions(str(path), label="kind")
     first, second = (
