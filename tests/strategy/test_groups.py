@@ -92,7 +92,7 @@ def steps() -> list[Step]:
     return Simulation(by_group(), loss=by_decay).run(10_000, ask_ahead=True)
 
 
-@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize("share", [0.3, 0.75])
 def test_coarse_by_groups_goes_on_after_a_crash_as_it_would_have(
     steps: list[Step], share: float
 ) -> None:
