@@ -65,7 +65,7 @@ def test_a_phase_by_groups_changes_one_group_at_a_time(coarse: History, searcher
 
 
 def by_group() -> CoarsePhase:
-    return CoarsePhase(SPACE, DEFAULTS, LADDER, num_trials=62, seed=0, by_group=True)
+    return CoarsePhase(SPACE, DEFAULTS, LADDER, num_trials=46, seed=0, by_group=True)
 
 
 def by_decay(trial: Trial, point: int) -> float:
@@ -92,7 +92,7 @@ def steps() -> list[Step]:
     return Simulation(by_group(), loss=by_decay).run(10_000, ask_ahead=True)
 
 
-@pytest.mark.parametrize("share", [0.3, 0.7])
+@pytest.mark.parametrize("share", [0.3, 0.75])
 def test_coarse_by_groups_goes_on_after_a_crash_as_it_would_have(
     steps: list[Step], share: float
 ) -> None:

@@ -144,7 +144,7 @@ def test_a_broken_half_of_the_space_is_soon_left_alone(searcher: str, loss: floa
     def objective(config: Config) -> float:
         return loss if float(config["x0"]) > 0.5 else (float(config["x0"]) - 0.45) ** 2
 
-    _, fine = search(space, objective, searcher=searcher, num_trials=60)
+    _, fine = search(space, objective, searcher=searcher, num_trials=35)
     assert fine is not None
     proposed = [r.trial.config for r in fine.history if r.trial.source == searcher]
     assert len(proposed) > 20

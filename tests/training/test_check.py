@@ -6,6 +6,7 @@ from trainings import CNN, MLP, Small, images, regression, table, two_classes
 
 from search.errors import ModelError, SieveError
 from search.task import ModelModule, load_model
+from search.training import check as conformance
 from search.training.check import Check, check_model, check_model_on, look_at_network
 from search.training.scoring import resolve_metric
 
@@ -103,13 +104,17 @@ def failed(checks: dict[str, Check]) -> set[str]:
         "own-table",
     ],
 )
-def test_the_bundled_models_keep_their_contract(model: ModelModule, make_small) -> None:
+def test_the_bundled_models_keep_their_contract(
+    model: ModelModule, make_small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conformance, "_POINTS", (64, 128, 192, 256))
+    monkeypatch.setattr(conformance, "_CONFIGS", 3)
     checks = check(model, make_small())
     assert not failed(checks), checks
 
 
-def test_a_whole_data_set_is_checked_on_a_few_hundred_rows() -> None:
-    found = check_model_on(BOOSTING, regression().dataset)
+def test_a_whole_data_set_is_checked_on_a_few_hundred_rows(write: Writer) -> None:
+    found = check_model_on(write(SPACE + GOES_ON + PAIR), regression().dataset)
     assert [(each.check, each.status) for each in found] == [(part, "PASS") for part in PARTS]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +34,30 @@ def train(case: str) -> dict[str, Any]:
     }
 
 
-def _work(rank: int, case: str, folder: str) -> None:
+def _work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     store = f"file://{folder}/store"
     distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
     assert num_processes() == 2
     assert is_first() == (rank == 0)
-    found = train(case)
+    found = {case: train(case) for case in CASES}
     Path(folder, str(rank)).write_bytes(pickle.dumps(found))
     distributed.destroy_process_group()
 
 
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Train all cases in two processes; their start takes most of the time."""
+    folder = tmp_path_factory.mktemp("together")
+    processes.spawn(_work, args=(str(folder),), nprocs=2)
+    return [pickle.loads((folder / rank).read_bytes()) for rank in "01"]
+
+
 @pytest.mark.parametrize("case", list(CASES))
-def test_two_processes_come_to_what_one_comes_to_and_agree(case: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        processes.spawn(_work, args=(case, folder), nprocs=2)
-        first, second = (pickle.loads(Path(folder, rank).read_bytes()) for rank in "01")
+def test_two_processes_come_to_what_one_comes_to_and_agree(
+    together: list[dict[str, Any]], case: str
+) -> None:
+    first, second = (found[case] for found in together)
     alone = train(case)
     assert first["losses"] == second["losses"], "they would decide differently"
     for name, weights in first["weights"].items():

@@ -53,8 +53,11 @@ def name(given: Config) -> str:
     return "-".join(str(value) for value in given.values())
 
 
+FEW_POINTS = (96, 192, 288)
+
+
 def assert_resumes_exactly(config: Config, model: ModelModule, small: Small, folder: Path) -> None:
-    job = make_job(small, config)
+    job = make_job(small, config, points=FEW_POINTS)
     whole, paths = trained_with_saves(job, model, small, folder)
     expected = numbers(whole)
     for evaluation, came_out in enumerate(each_resumed(paths, job, model, small), start=1):
@@ -86,7 +89,7 @@ def test_an_mlp_on_a_regression_resumes_exactly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "make_small"), [(MLP, table), (MLP, images), (MLP, regression), (CNN, images)]
 )
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_any_point_of_a_models_space_resumes_exactly(model, make_small, data) -> None:
     small = make_small()
