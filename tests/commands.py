@@ -4,10 +4,12 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -87,11 +89,36 @@ def small_study(model: object = MODEL) -> list[str]:
     return options + [part for k, v in settings.items() for part in ("--set", f"{k}={v}")]
 
 
+def paced_model(folder: Path, epoch_seconds: float) -> Path:
+    """Copy the model to where its epochs take so long, and leave lines in ``epochs.log``."""
+    (folder / "epoch_seconds").write_text(str(epoch_seconds))
+    return Path(shutil.copy(MODEL, folder / "paced_model.py"))
+
+
 def wait_until(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def meanwhile(
+    condition: Callable[[], object], what: str, act: Callable[[], None]
+) -> Iterator[None]:
+    """Act as soon as a condition holds, while this thread carries a run out."""
+    acted = threading.Event()
+
+    def wait_and_act() -> None:
+        wait_until(condition, what)
+        act()
+        acted.set()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    yield
+    thread.join()
+    assert acted.is_set(), f"it has ended before {what}"
 
 
 def events(run_dir: Path, phase: str) -> list[dict]:
@@ -104,16 +131,16 @@ def events(run_dir: Path, phase: str) -> list[dict]:
 
 def kill(process: subprocess.Popen[str]) -> None:
     """Kill the driver as the kernel does when memory runs out; its workers go with it."""
-    workers = trial_workers(process)
+    workers = trial_workers(process.pid)
     process.kill()
     process.wait()
     _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
     assert not alive, "a worker outlived the driver"
 
 
-def trial_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Return the processes in which a run's trials are trained."""
-    children = psutil.Process(process.pid).children(recursive=True)
+def trial_workers(pid: int) -> list[psutil.Process]:
+    """Return the processes in which the trials of a driver's Ray are trained."""
+    children = psutil.Process(pid).children(recursive=True)
     return [each for each in children if _is_trainable(each)]
 
 

@@ -60,6 +60,11 @@ class TensorBoardLog(LoggerCallback):  # type: ignore[misc]
                 file.write_event(_event(summary))
             file.close()
 
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Close the files of those that a run broken off has left."""
+        for trial in list(self._files):
+            self.log_trial_end(trial)
+
 
 def _numbers(result: dict[str, Any]) -> dict[str, float]:
     """Return what of a report is a number and not Tune's own."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from commands import Command, events, small_study, wait_until
+from commands import Command, events, paced_model, small_study, wait_until
 from ray.cluster_utils import Cluster
 
 pytestmark = pytest.mark.ray
@@ -35,12 +35,9 @@ def side_by_side(happened: list[dict]) -> int:
     return most
 
 
-def test_what_comes_is_used_and_what_goes_costs_no_trial(
-    cluster: Cluster, sieve: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EPOCH_SECONDS", "0.2")  # the machines' processes have it from here
+def test_what_comes_is_used_and_what_goes_costs_no_trial(cluster: Cluster, sieve: Command) -> None:
     first = cluster.add_node(num_cpus=1, **SMALL)
-    study = small_study()
+    study = small_study(paced_model(sieve.folder, epoch_seconds=0.2))
     study[study.index("resources.max_concurrent=1")] = "resources.max_concurrent=2"
     study += ["--set", "coarse.num_trials=10", "--out", "run", "--address", cluster.address]
     process = sieve.start("run", *study)

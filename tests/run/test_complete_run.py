@@ -337,17 +337,6 @@ def test_every_kind_of_trial_is_explained_from_the_files_alone(
     assert "did you mean 'c0003'?" in refused.stderr
 
 
-@pytest.mark.usefixtures("local_ray")
-def test_a_plan_says_what_a_run_would_cost_and_leaves_nothing(tmp_path: Path) -> None:
-    options = ["--data", "sklearn:wine", "--time-budget", "2m"]
-    ended = Command(tmp_path).ask("plan", *options, "--json")
-    assert ended.returncode == 0, ended.stderr
-    ahead = json.loads(ended.stdout)
-    assert [phase["phase"] for phase in ahead["phases"]] == ["coarse", "fine", "confirm"]
-    assert 60 < ahead["wall_seconds"] < 140
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_report_opens_offline(done: tuple[Path, list[dict]]) -> None:
     page = (done[0] / "report.html").read_text()
     assert "<script src=" not in page

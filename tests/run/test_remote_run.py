@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import Command, kill, small_study, wait_until
+from commands import Command, kill, paced_model, small_study, wait_until
 from objects import KEY, SECRET, s3_server
 
 from search.storage import Storage
@@ -15,13 +15,14 @@ RUN = "s3://bucket/runs/wine"
 
 
 def test_a_run_in_a_bucket_goes_on_from_there_and_leaves_nothing_else(
-    sieve: Command, monkeypatch: pytest.MonkeyPatch
+    sieve: Command, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    model = paced_model(tmp_path_factory.mktemp("model"), epoch_seconds=0.1)
     with s3_server("bucket") as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         kept = Storage(RUN)
-        process = sieve.start("run", *small_study(), "--out", RUN, EPOCH_SECONDS="0.1")
+        process = sieve.start("run", *small_study(model), "--out", RUN)
         wait_until(lambda: any(n.startswith("coarse/events") for n in kept.files()), "coarse is on")
         kill(process)
         done = sieve.run("resume", RUN)

@@ -1,14 +1,27 @@
 """Real signals to real processes: whatever ends a run, resuming it gives the same run."""
 
 import json
+import os
 import shutil
 import signal
+import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from commands import Command, events, kill, outcome, small_study, trial_workers, wait_until
+from commands import (
+    Command,
+    events,
+    kill,
+    meanwhile,
+    outcome,
+    paced_model,
+    small_study,
+    trial_workers,
+    wait_until,
+)
 from replay import replay
 
 from search.data import DataOptions, load_dataset
@@ -19,16 +32,20 @@ from search.rundir import RunDir
 
 pytestmark = pytest.mark.ray
 EPOCH_S, REPORT_S = 0.1, 0.5
-STUDY = [*small_study(), "--set", "coarse.classes=2", "--set", "checks.preflight=true"]
+SETTINGS = ["--set", "coarse.classes=2", "--set", "checks.preflight=true"]
 BEGUN = {"fine": 15, "confirm": 5}
 """Events after which a phase is under way."""
+
+
+def study(folder: Path, epoch_seconds: float) -> list[str]:
+    return [*small_study(paced_model(folder, epoch_seconds)), *SETTINGS]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
     """A run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    done = Command(folder).ask("run", *STUDY, "--out", "run")
+    done = Command(folder).ask("run", *study(folder, epoch_seconds=0.0), "--out", "run")
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
@@ -58,13 +75,8 @@ def run_dir(sieve: Command) -> Path:
     return sieve.folder / "run"
 
 
-def begin(sieve: Command, *arguments: object, phase: str):
-    """Start a run with slow epochs and wait until a phase is under way."""
-    log = sieve.folder / "epochs.log"
-    process = sieve.start(*arguments, EPOCH_SECONDS=str(EPOCH_S), EPOCH_LOG=str(log))
-    run_dir = sieve.folder / "run"
-    wait_until(lambda: len(events(run_dir, phase)) >= BEGUN[phase], f"{phase} is under way")
-    return process
+def is_under_way(run_dir: Path, phase: str) -> Callable[[], bool]:
+    return lambda: len(events(run_dir, phase)) >= BEGUN[phase]
 
 
 def trained_again(log: Path) -> dict[str, int]:
@@ -84,18 +96,22 @@ def cut_off_a_state(run_dir: Path, phase: str) -> str:
     return f"{trial['seed']} {trial['config']['learning_rate']}"
 
 
-def interrupt(process, run_dir: Path, number: signal.Signals) -> str:
-    """End a run by a signal, which it heeds; return what it has said."""
-    process.send_signal(number)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130
-    last = err.splitlines()[-1]
+def interrupted(done: subprocess.CompletedProcess[str], run_dir: Path) -> str:
+    """Return what a run has said that a signal has ended."""
+    assert done.returncode == 130
+    last = done.stderr.splitlines()[-1]
     assert last == "sieve: interrupted; 'sieve resume' on the run directory goes on"
     assert json.loads((run_dir / "result.json").read_text())["status"] == "interrupted"
     assert (run_dir / "report.html").stat().st_size > 10_000
-    return " ".join(err.split())
+    return " ".join(done.stderr.split())
 
 
+def kill_workers() -> None:
+    for worker in trial_workers(os.getpid()):
+        worker.kill()
+
+
+@pytest.mark.usefixtures("local_ray")
 def test_a_run_that_is_broken_off_again_and_again_ends_as_if_nothing_had_been(
     sieve: Command, run_dir: Path, undisturbed: Path
 ) -> None:
@@ -104,20 +120,22 @@ def test_a_run_that_is_broken_off_again_and_again_ends_as_if_nothing_had_been(
     The death of a driver in coarse is among the tests of runs in an object storage.
     """
     known = {}
-    kill(begin(sieve, "run", *STUDY, "--out", "run", phase="fine"))
+    first = sieve.start("run", *study(sieve.folder, EPOCH_S), "--out", "run")
+    wait_until(is_under_way(run_dir, "fine"), "fine is under way")
+    kill(first)
     known["coarse"], known["fine"] = events(run_dir, "coarse"), events(run_dir, "fine")
     damaged = cut_off_a_state(run_dir, "fine")
 
-    second = begin(sieve, "resume", "run", phase="confirm")
-    said = interrupt(second, run_dir, signal.SIGINT)
+    in_confirm = is_under_way(run_dir, "confirm")
+    with meanwhile(in_confirm, "confirm", lambda: os.kill(os.getpid(), signal.SIGINT)):
+        second = sieve.ask("resume", "run")
+    said = interrupted(second, run_dir)
     known["confirm"] = events(run_dir, "confirm")
 
-    last = begin(sieve, "resume", "run", phase="confirm")
-    wait_until(lambda: trial_workers(last), "a trial has a process")
-    for worker in trial_workers(last):
-        worker.kill()
-    _, err = last.communicate(timeout=120)
-    assert last.returncode == 0, err
+    goes_on = lambda: events(run_dir, "confirm")[len(known["confirm"]) :]  # noqa: E731
+    with meanwhile(goes_on, "confirm goes on", kill_workers):
+        last = sieve.ask("resume", "run")
+    assert last.returncode == 0, last.stderr
     for phase, before in known.items():
         assert events(run_dir, phase)[: len(before)] == before, "what was known has changed"
     assert json.loads((run_dir / "result.json").read_text())["status"] == "complete"
@@ -153,11 +171,11 @@ def test_resuming_a_finished_run_trains_nothing_and_needs_no_ray(
     sieve: Command, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ray.init", None)
-    monkeypatch.setenv("EPOCH_LOG", str(sieve.folder / "epochs.log"))
-    before = outcome(undisturbed)
+    log = undisturbed.with_name("epochs.log")
+    before, trained = outcome(undisturbed), log.read_text()
     again = sieve.ask("resume", undisturbed)
     assert again.returncode == 0, again.stderr
-    assert not (sieve.folder / "epochs.log").exists()
+    assert log.read_text() == trained != ""
     assert outcome(undisturbed) == before
 
 
