@@ -9,7 +9,7 @@ SOURCES = pyproject.toml constraints.txt scripts/install
 run: $(VENV)/.installed
 	$(VENV)/bin/sieve run $(ARGS)
 
-PYTEST = $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-dev
 	$(PYTEST) -m "not slow" $(ARGS)
