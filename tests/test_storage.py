@@ -114,6 +114,7 @@ def test_only_a_run_without_a_plan_is_discarded(folder: Storage) -> None:
     other = folder.below("other")
     with RunDir.create(other.address, STUDY, "abc") as run:
         run.journal("data", "warning", "no")
+        other.put_bytes(b"Ray's own", "ray/session/tuner.pkl")
     run.discard_unbegun()
     assert other.files() == {}
 

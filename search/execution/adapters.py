@@ -12,12 +12,13 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.errors import Unwritable
-from search.execution.driver import Handout, PhaseDriver
-from search.execution.stage import Stage
+from search.execution.stage import Driver, Handout, Stage
 from search.strategy.asha import CONTINUE, Decision
 
 HANDOUT = "sieve_handout"
-"""The key beside the hyperparameters in Ray's config: the trial, as JSON."""
+"""The key beside the hyperparameters in Ray's config: the trial or errand, as JSON."""
+SHARED = "sieve_shared"
+"""Likewise: a reference to what it shares with others, its phase's context."""
 EVENTS = "sieve_events"
 """The key in a result: what the trial has to say, as JSON."""
 
@@ -40,12 +41,12 @@ class _NotPickled:
         return self._stage
 
     @property
-    def driver(self) -> PhaseDriver:
+    def driver(self) -> Driver:
         return self.stage.driver
 
 
 class PhaseSearcher(_NotPickled, Searcher):  # type: ignore[misc]
-    """Hands out the trials that the driver hands out."""
+    """Hands out what the driver hands out."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(metric="validation_loss", mode="min")
@@ -60,8 +61,9 @@ class PhaseSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         handout = self.driver.next_trial() if is_on else None
         if handout is None:
             return None
-        self._ids[trial_id] = handout.trial.trial_id
-        return {**handout.trial.config, HANDOUT: write_handout(handout)}
+        self._ids[trial_id] = handout.name
+        shared = self.stage.shared
+        return {**handout.config, HANDOUT: write_handout(handout), SHARED: shared}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -130,8 +132,9 @@ def write_handout(handout: Handout) -> str:
 
 
 def trial_id_of(trial: RayTrial) -> str:
-    """Return our id of one of Ray's trials."""
-    return str(json.loads(trial.config[HANDOUT])["trial"]["trial_id"])
+    """Return our id of one of Ray's trials, or its errand's name."""
+    handout = json.loads(trial.config[HANDOUT])
+    return str(handout["errand"] if "errand" in handout else handout["trial"]["trial_id"])
 
 
 def slot_of(config: dict[str, Any]) -> int:

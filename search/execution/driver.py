@@ -14,7 +14,6 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import Any
 
-from search.errors import RunFailed
 from search.events import (
     Ending,
     Evaluation,
@@ -29,7 +28,9 @@ from search.execution.chronicle import Chronicle, Observer
 from search.execution.clock import RunClock
 from search.execution.shelf import Shelf
 from search.execution.slot_book import SlotBook
+from search.execution.slot_driver import SlotDriver
 from search.rundir import RunDir
+from search.space import Config
 from search.strategy.asha import CONTINUE, Decision
 from search.strategy.phase import TIME_UP, PhaseStrategy
 
@@ -56,8 +57,18 @@ class Handout:
     reported: int
     slot: int
 
+    @property
+    def name(self) -> str:
+        """The trial's id."""
+        return self.trial.trial_id
 
-class PhaseDriver:
+    @property
+    def config(self) -> Config:
+        """The trial's hyperparameters."""
+        return self.trial.config
+
+
+class PhaseDriver(SlotDriver):
     """One phase of one run.
 
     Args:
@@ -72,9 +83,6 @@ class PhaseDriver:
         repair: Accept a damaged event log, keeping what stands before the damage.
         shelf: Where the trials keep their states; None: nowhere.
         book: Of the session's slots; None: this phase's own.
-
-    Attributes:
-        cant_go_on: Why the run has to be broken off; None: it doesn't.
     """
 
     def __init__(
@@ -91,17 +99,13 @@ class PhaseDriver:
         shelf: Shelf | None = None,
         book: SlotBook | None = None,
     ) -> None:
+        super().__init__(slots, stop_requested, book)
         self.strategy = strategy
-        self.cant_go_on: str | None = None
         self._shelf = shelf or Shelf(None)
-        self._slots = slots
         self._run = run
         self._clock = clock
         self._ends_at = ends_at
-        self._stop_requested = stop_requested
         self._chronicle = Chronicle(strategy, run, clock, observer)
-        self._live: dict[str, int] = {}
-        self._book = book or SlotBook()
         self._losses: Counter[str] = Counter()
         self._unheard: set[str] = set()  # since they were given to a process that had waited
         self._thinker = ThreadPoolExecutor(1, thread_name_prefix="sieve-model")
@@ -129,16 +133,6 @@ class PhaseDriver:
         return self.finished and not self._live
 
     @property
-    def interrupted(self) -> bool:
-        """Whether the run was asked to stop, or can't go on, as a look at the machines may say.
-
-        Tune asks again and again, also while it waits for a machine and wants no trial.
-        """
-        if self.cant_go_on is None:
-            self._room()
-        return self.cant_go_on is not None or self._stop_requested()
-
-    @property
     def time_up(self) -> bool:
         """Whether the phase's time has ended and enough is known to end it."""
         return self._clock.elapsed() >= self._ends_at() and self.strategy.has_enough
@@ -162,25 +156,17 @@ class PhaseDriver:
             return 0  # what is called later finds the slot of the trial by which it is called
         return max(new + len(history.paused), 1)
 
-    def _room(self) -> int:
-        """Return how many trials may run now: none where the machines end the run."""
-        try:
-            return self._slots()
-        except RunFailed as error:
-            self.cant_go_on = self.cant_go_on or str(error)
-            return 0
-
     def next_trial(self) -> Handout | None:
         """Return a trial to start now; None while no slot is free, or when none is left."""
-        if len(self._live) >= self._room() or self.finished:
+        if self._is_full or self.finished:
             return None
         trial = self._again.pop(0) if self._again else self._ask()
         if trial is None:
             return None
         if self._book.has_idle:
             self._unheard.add(trial.trial_id)
-        slot = self._live[trial.trial_id] = self._book.take()
-        return Handout(trial, len(self.strategy.history[trial.trial_id].evaluations), slot)
+        reported = len(self.strategy.history[trial.trial_id].evaluations)
+        return Handout(trial, reported, self._enter(trial.trial_id))
 
     def _ask(self) -> Trial | None:
         self._think(0.0 if self.strategy.has_proposals else _WAIT_S)
@@ -274,27 +260,13 @@ class PhaseDriver:
             why = f"its state is deleted, {self._shelf.describe()}; it would begin again"
             self._chronicle.say("no room", f"{trial_id}: {why}")
 
-    def _leave(self, trial_id: str) -> None:
-        """Free a trial's slot."""
-        if trial_id in self._live:
-            self._book.free(self._live.pop(trial_id))
-
-    def has_spare_slots(self) -> bool:
-        """Say whether an idle process is to go: it holds room that a trial waits for."""
-        return self._book.has_spare(self._room())
-
-    def let_go(self, slot: int) -> None:
-        """Take note that a slot's idle process has been let go."""
-        self._book.lose(slot)
-
     def lost(self, trial_id: str, reason: str) -> None:
         """Take up a trial again whose process died, elsewhere; the fourth time it is a failure.
 
-        Its slot isn't used again: to Ray it is the process that has gone. A process that had waited
-        and was never heard of since may have gone before: that is no sign against the trial.
+        A process that had waited and was never heard of since may have gone before: that is no sign
+        against the trial.
         """
-        if trial_id in self._live:
-            self._book.lose(self._live.pop(trial_id))
+        self._lose(trial_id)
         record = self.strategy.history[trial_id]
         if record.ending is not None:
             return

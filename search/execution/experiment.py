@@ -6,13 +6,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import ray
 from ray import tune
 
-from search.errors import Unwritable, one_line
+from search.errors import RunFailed, Unwritable, one_line
 from search.execution.adapters import (
     InterruptStopper,
     PhaseScheduler,
@@ -23,10 +23,11 @@ from search.execution.adapters import (
 from search.execution.cluster import TrialResources
 from search.execution.context import PhaseContext
 from search.execution.driver import PhaseDriver
+from search.execution.errands import ErrandDriver, Errands
 from search.execution.logs import TensorBoardLog
 from search.execution.shelf import Shelf
 from search.execution.slots import SlotResources, kept_slots, kills_are_losses
-from search.execution.stage import Stage
+from search.execution.stage import Driver, Stage
 from search.execution.trainable import make_trainable
 from search.storage import is_remote
 
@@ -35,13 +36,12 @@ _CLOSE_S = 30.0
 
 
 class Experiment:
-    """One experiment of Ray Tune for all phases of a session, in a thread of its own.
+    """One experiment of Ray Tune for all of a session, in a thread of its own.
 
-    A phase's start costs no process: a slot's process goes on from phase to phase.
+    A phase's start costs no process: a slot's process goes on from errands to the phases.
 
     Args:
         dataset: Reference to the data set in the object store.
-        contexts: Phase to what its trials share.
         resources: What a trial gets.
         log: Folder or address for Ray's own logs (TensorBoard), a new one inside for each
             session.
@@ -52,34 +52,45 @@ class Experiment:
     def __init__(
         self,
         dataset: Any,
-        contexts: Mapping[str, PhaseContext],
         resources: TrialResources,
         log: str,
         serve: Callable[[Callable[[], float], int], None] | None = None,
     ) -> None:
         self._serve = serve
-        self._contexts = contexts
         self._resources = resources
         self._log = log
         self._dataset = dataset
-        self._references = {phase: ray.put(context) for phase, context in contexts.items()}
-        self._trainable = make_trainable(dataset, self._references)
+        self._trainable = make_trainable(dataset)
         self._stage = Stage()
         self._thread = threading.Thread(target=self._fit, name="sieve-tune", daemon=True)
         self._error: BaseException | None = None
 
-    def run_phase(self, driver: PhaseDriver) -> None:
-        """Run a phase's trials until it is finished or interrupted."""
-        context = self._contexts[driver.strategy.phase]
+    def do(self, driver: ErrandDriver, errands: Errands) -> None:
+        """Do errands until there are none left, or the run is asked to stop.
+
+        Raises:
+            RunFailed: The machines end the run, or an errand's process dies again and again.
+        """
+        self._run_on_tune(driver, ray.put(errands))
+        if driver.cant_go_on is not None:
+            raise RunFailed(driver.cant_go_on)
+
+    def run_phase(self, driver: PhaseDriver, context: PhaseContext) -> None:
+        """Run a phase's trials until it is finished or interrupted.
+
+        Args:
+            driver: The phase's.
+            context: What its trials share.
+        """
         workers = context.num_workers
         if self._serve is not None:
             self._serve(lambda: workers * driver.num_wanted, workers)
         if driver.finished:
             pass  # an interruption may have come after the last trial and before what follows
         elif workers > 1:
-            self._run_in_gangs(driver, workers)
+            self._run_in_gangs(driver, context)
         else:
-            self._run_on_tune(driver)
+            self._run_on_tune(driver, ray.put(context))
         if driver.cant_go_on is not None:
             raise Unwritable(driver.cant_go_on)
         driver.close()
@@ -87,8 +98,8 @@ class Experiment:
         for record in driver.strategy.history.ended:
             shelf.clear(record.trial.trial_id)
 
-    def _run_on_tune(self, driver: PhaseDriver) -> None:
-        self._stage.begin(driver)
+    def _run_on_tune(self, driver: Driver, shared: ray.ObjectRef) -> None:
+        self._stage.begin(driver, shared)
         if not self._thread.is_alive():
             self._thread.start()
         while not self._stage.wait_until_idle(_LOOK_S) and self._thread.is_alive():
@@ -96,15 +107,15 @@ class Experiment:
         if self._error is not None:
             raise self._error
 
-    def _run_in_gangs(self, driver: PhaseDriver, num_workers: int) -> None:
+    def _run_in_gangs(self, driver: PhaseDriver, context: PhaseContext) -> None:
         from search.execution.gang import Gangs  # Ray Train, which most runs don't need
 
         self.close()
         gangs = Gangs(
             self._dataset,
-            self._references,
+            ray.put(context),
             self._resources,
-            num_workers,
+            context.num_workers,
             log=self._log,
         )
         gangs.run_phase(driver)

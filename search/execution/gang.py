@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -28,7 +27,7 @@ class Gangs:
 
     Args:
         dataset: Reference to the data set in the object store.
-        contexts: Phase to the reference to its context.
+        context: Reference to the phase's context.
         resources: What each process gets.
         num_workers: Processes of a trial.
         log: Folder or address for Ray's own logs.
@@ -37,13 +36,13 @@ class Gangs:
     def __init__(
         self,
         dataset: Any,
-        contexts: Mapping[str, Any],
+        context: Any,
         resources: TrialResources,
         num_workers: int,
         *,
         log: str,
     ) -> None:
-        self._shared = {"dataset": dataset, "contexts": contexts}
+        self._shared = {"dataset": dataset, "context": context}
         self._resources = resources
         self._num_workers = num_workers
         self._log = log
@@ -148,8 +147,8 @@ class _Process:
 def _loop(config: dict[str, Any]) -> None:
     """Train a trial in one of its processes; the first one speaks for all."""
     first = is_first()
-    process = TrialProcess(config["dataset"], config["contexts"], speaks=first)
-    process.begin(config["handout"])
+    process = TrialProcess(config["dataset"], speaks=first)
+    process.begin(config["handout"], ray.get(config["context"]))
     while True:
         report = process.step()
         if first:

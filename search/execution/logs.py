@@ -17,7 +17,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.summary import hparams
 
-from search.execution.adapters import HANDOUT
+from search.execution.adapters import HANDOUT, SHARED
 
 _NOT_SHOWN = {*AUTO_RESULT_KEYS, "done"}
 _PREFIX = "ray/tune/"
@@ -40,7 +40,10 @@ class TensorBoardLog(LoggerCallback):  # type: ignore[misc]
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Add an evaluation."""
-        numbers = self._last[trial] = _numbers(result)
+        numbers = _numbers(result)
+        if not numbers:
+            return  # it was an errand
+        self._last[trial] = numbers
         values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
         step = int(result.get(TIMESTEPS_TOTAL) or result[TRAINING_ITERATION])
         with suppress(OSError):
@@ -54,7 +57,9 @@ class TensorBoardLog(LoggerCallback):  # type: ignore[misc]
         file, numbers = self._files.pop(trial, None), self._last.pop(trial, {})
         if file is None:
             return
-        config = {name: value for name, value in trial.config.items() if name != HANDOUT}
+        config = {
+            name: value for name, value in trial.config.items() if name not in (HANDOUT, SHARED)
+        }
         with suppress(OSError):
             for summary in hparams(config, numbers):
                 file.write_event(_event(summary))

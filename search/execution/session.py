@@ -12,8 +12,10 @@ from search.data import Dataset
 from search.execution.capacity import Capacity
 from search.execution.cluster import TrialResources, connected
 from search.execution.context import PhaseContext
+from search.execution.errands import Errand, ErrandDriver, Errands
 from search.execution.machines import startable
 from search.execution.newcomers import Newcomers
+from search.execution.signals import StopRequest
 from search.execution.slot_book import SlotBook
 from search.findings import Finding
 from search.insight.nodes import Question, check_nodes
@@ -32,9 +34,9 @@ class RaySession:
         study: What a trial gets.
         data: Put into the object store once, for all phases.
         address: Of a cluster; None: a local Ray for this run alone.
-        on_connected: Called when the connection is made; Ray takes over signals then.
+        stop: Whether the run was asked to stop; Ray takes over signals when the connection is made.
         tell: Who is told of a wait for machines.
-        go_on: Called while it lasts, or while the model is looked at; it raises to break it off.
+        log: Folder or address for Ray's own logs.
         uses_gpu: Whether the model has a use for one.
 
     Attributes:
@@ -46,18 +48,18 @@ class RaySession:
         study: Study,
         data: Dataset,
         address: str | None,
-        on_connected: Callable[[], None],
+        stop: StopRequest,
         tell: Callable[[str], None],
-        go_on: Callable[[], None],
         *,
+        log: str,
         uses_gpu: bool = True,
     ) -> None:
         self._study = study
         self._uses_gpu = uses_gpu
         self._data = data
         self._address = address
-        self._on_connected = on_connected
-        self._tell, self._go_on = tell, go_on
+        self._stop, self._tell = stop, tell
+        self._log = log
         self._stack = ExitStack()
         self._newcomers: Newcomers | None = None
         self.book = SlotBook()
@@ -72,13 +74,13 @@ class RaySession:
     def resources(self) -> TrialResources:
         """What a trial gets, and how many run at a time to begin with."""
         capacity = self._capacity
-        slots = capacity.wait(self._go_on)
+        slots = capacity.wait(self._stop.check)
         return TrialResources(capacity.num_cpus, capacity.num_gpus, slots)
 
     @cached_property
     def _capacity(self) -> Capacity:
         self._stack.enter_context(connected(self._address, data_bytes=self._data.inputs.nbytes))
-        self._on_connected()
+        self._stop.arm()
         more = None if self._address is None else startable()
         capacity = Capacity(
             self._study.resources,
@@ -105,6 +107,7 @@ class RaySession:
         assert self.resources
         shared = self._capacity.share_gpus(number)
         if shared > 1:
+            self._end_experiment()
             del self.resources
         return shared
 
@@ -147,28 +150,49 @@ class RaySession:
         return check_nodes(inquiry.wait())
 
     def measure_speed(self, context: PhaseContext) -> Speed:
-        """Measure training speed with every slot busy."""
-        from search.execution.measure import measure_cluster_speed
+        """Measure training speed with every slot busy; the median over the slots counts."""
+        from search.execution.measure import SpeedTest, median_speed
 
-        return measure_cluster_speed(self._dataset, context, self.resources, self._go_on)
+        tests = {f"speed-{slot}": SpeedTest(context) for slot in range(self.resources.slots)}
+        driver = self._do(tests, context)
+        return median_speed(driver.found(name) for name in tests)
 
     def preflight(self, context: PhaseContext, space: Space, seconds: float) -> list[Finding]:
-        """Look at the model where a trial would train."""
-        from search.execution.measure import preflight_on_cluster
+        """Look at the model where a trial would train.
 
-        return preflight_on_cluster(
-            self._dataset, context, space, self.resources, seconds, self._go_on
-        )
-
-    def experiment(self, contexts: Mapping[str, PhaseContext], log: str) -> Experiment:
-        """Return an experiment, which ends with this session.
-
-        Args:
-            contexts: Phase to what its trials share.
-            log: Folder or address for Ray's own logs.
+        Meanwhile the other slots' processes get ready for what comes next.
         """
+        from search.execution.measure import GetReady, Look
+
+        look = {"preflight": Look(context, space, seconds)}
+        ready = {f"ready-{slot}": GetReady() for slot in range(1, self.resources.slots)}
+        driver = self._do({**look, **ready}, context)
+        if context.num_gpus:
+            # It would keep the memory that it has taken, or a context that is broken.
+            self._end_experiment()
+        return [Finding.from_json(each) for each in driver.found("preflight")]
+
+    def _do(self, errands: Mapping[str, Errand], context: PhaseContext) -> ErrandDriver:
+        driver = ErrandDriver(
+            errands, slots=self.slots, stop_requested=self._stop.requested, book=self.book
+        )
+        about = Errands(errands, context.model_path, context.num_gpus)
+        self.experiment.do(driver, about)
+        self._stop.check()
+        return driver
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """Where errands are done and phases run; it ends with this session."""
         from search.execution.experiment import Experiment
 
-        experiment = Experiment(self._dataset, contexts, self.resources, log, self._capacity.serve)
-        self._stack.callback(experiment.close)
-        return experiment
+        made = Experiment(self._dataset, self.resources, self._log, self._capacity.serve)
+        self._stack.callback(made.close)
+        return made
+
+    def _end_experiment(self) -> None:
+        """Let all processes go; the next errand or phase starts new ones."""
+        if "experiment" in self.__dict__:
+            self.experiment.close()
+            del self.experiment
+            self.book = SlotBook()

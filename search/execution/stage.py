@@ -1,24 +1,78 @@
-"""Which phase is on: one experiment of Ray Tune serves them one after the other."""
+"""Which phase is on: one experiment of Ray Tune serves them one after the other, and errands."""
 
 from __future__ import annotations
 
 import threading
+from typing import Any, ClassVar, Protocol
 
-from search.execution.driver import PhaseDriver
+from search.space import Config
+from search.strategy.asha import Decision
+
+
+class Handout(Protocol):
+    """What a process is to do, a dataclass: a trial to train, or an errand."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Tells it from others."""
+
+    @property
+    def slot(self) -> int:
+        """Where, from 0."""
+
+    @property
+    def config(self) -> Config:
+        """The hyperparameters."""
+
+
+class Driver(Protocol):
+    """Who hands out what is to be done and is told of it: a phase's, or of errands."""
+
+    cant_go_on: str | None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to start, and nothing runs."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run was asked to stop, or can't go on."""
+
+    def next_trial(self) -> Handout | None:
+        """Return what is to be started now."""
+
+    def report(self, name: str, message: str, /) -> Decision:
+        """Take in what a process sent, and decide on it."""
+
+    def lost(self, name: str, reason: str, /) -> None:
+        """Take note that a process has died."""
+
+    def has_spare_slots(self) -> bool:
+        """Say whether an idle process is to go."""
+
+    def let_go(self, slot: int) -> None:
+        """Take note that a slot's idle process has been let go."""
 
 
 class Stage:
-    """Hands phases from the run's thread to Tune's, and tells back when one has ended."""
+    """Hands phases from the run's thread to Tune's, and tells back when one has ended.
+
+    Attributes:
+        shared: Reference to what all processes share in the phase that is on.
+    """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._driver: PhaseDriver | None = None
+        self._driver: Driver | None = None
+        self.shared: Any = None
         self._is_idle = True
         self._is_closed = False
         self._why_lost = ""
 
     @property
-    def driver(self) -> PhaseDriver:
+    def driver(self) -> Driver:
         """The phase's that is on, or was last; there is one before Tune starts."""
         assert self._driver is not None
         return self._driver
@@ -37,10 +91,10 @@ class Stage:
         why, self._why_lost = self._why_lost, ""
         return why or "its process died, or raised outside of training"
 
-    def begin(self, driver: PhaseDriver) -> None:
+    def begin(self, driver: Driver, shared: Any) -> None:
         """Let a phase begin; called by the run."""
         with self._condition:
-            self._driver = driver
+            self._driver, self.shared = driver, shared
             self._is_idle = False
             self._condition.notify_all()
 

@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict
-from types import MappingProxyType
+from functools import partial
 from typing import Any
 
+import ray
 from ray import tune
 
-from search.execution.adapters import EVENTS, HANDOUT
-from search.execution.trial_process import TrialProcess
+from search.execution.adapters import EVENTS, HANDOUT, SHARED
+from search.execution.errands import Errands
+from search.execution.trial_process import TrialProcess, resident_data
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
-    """Trains trials, one after the other, in one process.
+    """Does errands and trains trials, one after the other, in one process.
 
     Attributes:
         dataset: Reference to the data set in the object store.
-        contexts: Phase to the reference to its context.
     """
 
     dataset: Any = None
-    contexts: Mapping[str, Any] = MappingProxyType({})
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Take up a trial."""
-        self._process = TrialProcess(self.dataset, self.contexts)
-        self._process.begin(json.loads(config[HANDOUT]))
+        """Take up an errand or a trial."""
+        self._process = TrialProcess(self.dataset)
+        self._take_up(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take up another trial in the same process."""
-        self._process.begin(json.loads(new_config[HANDOUT]))
+        """Take up another one in the same process."""
+        self._take_up(new_config)
         return True
+
+    def _take_up(self, config: dict[str, Any]) -> None:
+        handout, shared = json.loads(config[HANDOUT]), ray.get(config[SHARED])
+        self._errand: Callable[[], str] | None = None
+        if "errand" in handout:
+            self._errand = partial(self._do, shared, handout["errand"])
+        else:
+            self._process.begin(handout, shared)
+
+    def _do(self, errands: Errands, name: str) -> str:
+        held = lambda: resident_data(self.dataset, errands.num_gpus)[1]  # noqa: E731
+        return errands.do(name, ray.get(self.dataset), held)
 
     def step(self) -> dict[str, Any]:
         """Train to the next evaluation, and say so in the driver's words and in Tune's."""
+        if self._errand is not None:
+            return {"validation_loss": float("nan"), "done": True, EVENTS: self._errand()}
         report = self._process.step()
         nothing = {"validation_loss": float("nan"), "samples_seen": 0}
         shown = nothing if report.shown is None else asdict(report.shown)
@@ -58,11 +72,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         """Nothing: the trial's state is its own file."""
 
 
-def make_trainable(dataset: Any, contexts: Mapping[str, Any]) -> type[TrialTrainable]:
+def make_trainable(dataset: Any) -> type[TrialTrainable]:
     """Return the trainable of a run.
 
     Args:
         dataset: Reference to the data set.
-        contexts: Phase to the reference to its :class:`PhaseContext`.
     """
-    return type("TrialTrainable", (TrialTrainable,), {"dataset": dataset, "contexts": contexts})
+    return type("TrialTrainable", (TrialTrainable,), {"dataset": dataset})

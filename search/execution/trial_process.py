@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,29 +72,29 @@ class TrialProcess:
 
     Args:
         dataset: Reference to the data set in the object store.
-        contexts: Phase to the reference to its context.
         speaks: Write the trial's files; of several that share a training only one does.
     """
 
-    def __init__(self, dataset: Any, contexts: Mapping[str, Any], *, speaks: bool = True) -> None:
+    def __init__(self, dataset: Any, *, speaks: bool = True) -> None:
         self._dataset = dataset
         self._speaks = speaks
-        self._contexts = contexts
+        self._session: Session | None = None
 
-    def begin(self, handout: dict[str, Any]) -> None:
+    def begin(self, handout: dict[str, Any], context: PhaseContext) -> None:
         """Take up a trial.
 
         Args:
             handout: What a :class:`~search.execution.driver.Handout` is as JSON.
+            context: Of the trial's phase.
         """
         self._entered = time.time()
         self._trial = Trial(**handout["trial"])
-        self._context: PhaseContext = ray.get(self._contexts[self._trial.phase])
+        self._context = context
         self._folder = self._context.trial_folder / self._trial.trial_id
         self._watchdog = _watchdogs.setdefault(self._trial.phase, _watchdog(self._context))
         self._hung = self._what_hung()
         self._reported: int = handout["reported"]
-        self._session: Session | None = None
+        self._session = None
         self._smoked = Vitals()
         self._stream: Iterator[Evaluation] | None = None
         self._saved_at = 0.0
@@ -168,7 +168,7 @@ class TrialProcess:
         """Open the trial's session; return how it ended where it doesn't pass the smoke rung."""
         context, trial = self._context, self._trial
         use_threads(context.num_cpus)
-        dataset, data = self._resident_data()
+        dataset, data = resident_data(self._dataset, context.num_gpus)
         job, model = make_job(trial, context, dataset), import_model(context)
         rows = Rows.of(context.rows[trial.division])
         state = self._load_state()
@@ -199,15 +199,6 @@ class TrialProcess:
         if storage is not None:
             path.unlink(missing_ok=True)
         return state
-
-    def _resident_data(self) -> tuple[Dataset, Resident]:
-        global _resident
-        key = self._dataset.hex()
-        dataset: Dataset = ray.get(self._dataset)
-        if _resident is None or _resident[0] != key:
-            device = device_for(self._context.num_gpus)
-            _resident = (key, Resident(dataset, device))
-        return dataset, _resident[1]
 
     def _save_when_due(self, now: bool) -> None:
         assert self._session is not None
@@ -289,6 +280,20 @@ class TrialProcess:
     def close(self) -> None:
         """Let go of the session and its memory."""
         self._session = self._stream = None
+
+
+def resident_data(reference: Any, num_gpus: float) -> tuple[Dataset, Resident]:
+    """Return the data set, and as this process holds it, where it trains.
+
+    Args:
+        reference: To the data set in the object store.
+        num_gpus: Of a trial.
+    """
+    global _resident
+    dataset: Dataset = ray.get(reference)
+    if _resident is None or _resident[0] != reference.hex():
+        _resident = (reference.hex(), Resident(dataset, device_for(num_gpus)))
+    return dataset, _resident[1]
 
 
 def read_state(path: Path, trial: Trial) -> tuple[dict[str, Any] | None, str]:

@@ -21,6 +21,8 @@ from search.files import append_whole, drop_torn_line, finite, write_at_once
 from search.mirror import Mirror
 
 STUDY, RESULT, JOURNAL, EVENTS = "study.json", "result.json", "journal.jsonl", "events.jsonl"
+RAY_LOGS = "ray"
+"""Folder of what Ray itself writes."""
 PLAN, PREFLIGHT, SUBSAMPLE = "plan.json", "preflight.json", "subsample.json"
 CLUSTER = "cluster.json"
 AUDIT, PROVENANCE, COARSE_SPACE = "audit.json", "provenance.json", "space/0.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from search.rundir.files import (
     PLAN,
     PREFLIGHT,
     PROVENANCE,
+    RAY_LOGS,
     STUDY,
     SUBSAMPLE,
 )
@@ -160,9 +162,17 @@ class RunDir(RunLogs):
         self.close_logs()
         for name in _BEFORE_PLAN if keep_findings else (*_BEFORE_PLAN, *_FINDINGS):
             self.remove(name)
+        self._remove_ray_logs()
         for folder in (self.path / "space", self.path):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+    def _remove_ray_logs(self) -> None:
+        shutil.rmtree(self.path / RAY_LOGS, ignore_errors=True)
+        if self._mirror is not None:
+            logs = self._mirror.storage.below(RAY_LOGS)
+            for name in logs.files():
+                logs.delete(name)
 
     def _has_begun(self) -> bool:
         # The copy of a run in a storage is gone when the run has been closed.
@@ -205,7 +215,7 @@ class RunDir(RunLogs):
 
 def _is_left_there(name: str) -> bool:
     """Say whether a file of a storage is for the trials' processes, or for Ray alone."""
-    return name == LEASE or name.startswith("ray/") or name.endswith("/state.pt")
+    return name == LEASE or name.startswith(f"{RAY_LOGS}/") or name.endswith("/state.pt")
 
 
 def _storage_of(address: str) -> Storage:

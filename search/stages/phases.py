@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from search.artifacts import read_changes, write_space, write_tables, write_trust
 from search.data.phase_rows import Rows
@@ -28,9 +28,6 @@ from search.strategy.phase import PhaseStrategy
 from search.strategy.trust import describe_too_few
 from search.training.smoke import SHARE, SmokeRung
 from search.trials import History
-
-if TYPE_CHECKING:
-    from search.execution.experiment import Experiment
 
 
 class Phases:
@@ -64,7 +61,7 @@ class Phases:
         if run.dir.exists(f"{phase}/{DONE}"):
             return History(run.dir.events(phase, repair=run.repair))
         self._announce(strategy, ends_at() - run.clock.elapsed())
-        self._experiment.run_phase(self._driver(strategy, ends_at))
+        self._ray.experiment.run_phase(self._driver(strategy, ends_at), self._context(phase))
         run.dir.fetch(f"{phase}/trials")
         run.stop.check()
         self._leave_space(strategy)
@@ -130,21 +127,22 @@ class Phases:
         if not measured:
             self._run.say(phase, "trust", describe_too_few(phase), quiet=True)
 
-    @cached_property
-    def _experiment(self) -> Experiment:
+    def _context(self, phase: Phase) -> PhaseContext:
         plan, rows = self._plan, self._material.rows
         share = plan.evaluated_share
-        nested = [rows.search(size, share) for size in plan.coarse_sizes]
-        coarse = self._context("coarse", nested, plan.ladder.coarse)
-        contexts = {
-            "coarse": replace(coarse, smoke_rung=self._smoke_rung),
-            # All rungs: fine's ladder is shortened where its trainings are.
-            "fine": self._context("fine", [rows.search(plan.fine_rows, share)], plan.ladder.rungs),
-            "confirm": self._context("confirm", rows.confirm()),
-        }
-        return self._ray.experiment(contexts, self._run.dir.below("ray"))
+        match phase:
+            case "coarse":
+                nested = [rows.search(size, share) for size in plan.coarse_sizes]
+                context = self._shared(phase, nested, plan.ladder.coarse)
+                return replace(context, smoke_rung=self._smoke_rung)
+            case "fine":
+                # All rungs: its ladder is shortened where its trainings are.
+                parts = [rows.search(plan.fine_rows, share)]
+                return self._shared(phase, parts, plan.ladder.rungs)
+            case "confirm":
+                return self._shared(phase, rows.confirm())
 
-    def _context(
+    def _shared(
         self, phase: Phase, parts: list[dict[str, Rows]], rungs: tuple[int, ...] = ()
     ) -> PhaseContext:
         limit = self._plan.speed_limit if rungs else None

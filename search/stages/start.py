@@ -13,7 +13,7 @@ from search.execution.session import RaySession
 from search.execution.shelf import check_room
 from search.findings import Finding
 from search.insight.nodes import Question
-from search.rundir import CLUSTER, PLAN, PREFLIGHT, SUBSAMPLE
+from search.rundir import CLUSTER, PLAN, PREFLIGHT, RAY_LOGS, SUBSAMPLE
 from search.speed import Speed
 from search.stages.material import Material
 from search.stages.phase_context import make_phase_context
@@ -44,9 +44,9 @@ class Start:
             run.study,
             material.data,
             address,
-            run.stop.arm,
+            run.stop,
             tell=lambda words: run.say("cluster", "machines", words),
-            go_on=run.stop.check,
+            log=run.dir.below(RAY_LOGS),
             uses_gpu=material.model.uses_gpu and (address is not None or torch.cuda.is_available()),
         )
 

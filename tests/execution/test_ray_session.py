@@ -19,6 +19,7 @@ from search.execution.driver import PhaseDriver
 from search.execution.experiment import Experiment
 from search.execution.machines import Kind
 from search.execution.session import RaySession
+from search.execution.signals import StopRequest
 from search.findings import Finding, failures
 from search.insight.nodes import Node, Question, check_newcomers, check_nodes
 from search.report import Progress
@@ -66,8 +67,9 @@ class Here:
         self.questions: list[Question] = []
         data = cast(Dataset, SimpleNamespace(inputs=SimpleNamespace(nbytes=0)))
         study = resolve_study({"data": "sklearn:wine"})
-        connected = (lambda: None, lambda words: None, lambda: None)
-        self.session = RaySession(study, data, address, *connected)
+        nobody = SimpleNamespace(arm=lambda: None, check=lambda: None)
+        stop = cast(StopRequest, nobody)
+        self.session = RaySession(study, data, address, stop, lambda words: None, log="log")
 
     def ask(self, question: Question, only: Collection[str] | None = None) -> Inquiry:
         self.questions.append(question)
@@ -121,7 +123,6 @@ def test_machines_are_told_what_the_phase_that_is_on_has_a_use_for(
     context = cast(PhaseContext, SimpleNamespace(num_workers=3, storage=None, trial_folder=None))
     made = Experiment(
         None,
-        {"confirm": context},
         TrialResources(1, 0.0, 4),
         "log",
         lambda num_wanted, least: served.append((num_wanted(), least)),
@@ -135,7 +136,7 @@ def test_machines_are_told_what_the_phase_that_is_on_has_a_use_for(
         close=lambda: None,
         after_events=None,
     )
-    made.run_phase(cast(PhaseDriver, phase))
+    made.run_phase(cast(PhaseDriver, phase), context)
     assert served == [(15, 3)]
 
 
@@ -148,10 +149,10 @@ def test_a_storage_that_ray_cannot_write_to_ends_a_run_that_can_be_resumed(
     monkeypatch.setattr(experiment.ray, "put", lambda value: value)
     monkeypatch.setattr(Experiment, "_tuner", refuse)
     context = cast(PhaseContext, SimpleNamespace(num_workers=1))
-    made = Experiment(None, {"coarse": context}, TrialResources(1, 0.0, 4), "s3://bucket/ray")
+    made = Experiment(None, TrialResources(1, 0.0, 4), "s3://bucket/ray")
     phase = SimpleNamespace(strategy=SimpleNamespace(phase="coarse"), finished=False)
     with pytest.raises(Unwritable, match=r"s3://bucket/ray can't be written now \(OSError: AWS"):
-        made.run_phase(cast(PhaseDriver, phase))
+        made.run_phase(cast(PhaseDriver, phase), context)
 
 
 def test_what_is_wrong_with_a_late_node_stands_in_journal_and_file(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class Driver:
 
 def begun(stage: Stage) -> Driver:
     driver = Driver()
-    stage.begin(cast(PhaseDriver, driver))
+    stage.begin(cast(PhaseDriver, driver), None)
     return driver
 
 
@@ -59,7 +59,7 @@ class BeginsMeanwhile(Driver):
 
 def test_a_phase_that_begins_in_the_same_moment_is_not_taken_for_the_last_one() -> None:
     stage = Stage()
-    stage.begin(cast(PhaseDriver, BeginsMeanwhile(stage)))
+    stage.begin(cast(PhaseDriver, BeginsMeanwhile(stage)), None)
     assert stage.wait_for_phase(0.0)
     assert not stage.wait_until_idle(0.0)
 

@@ -29,10 +29,10 @@ LADDER = Ladder((100, 300, 900), 3)
 
 
 @pytest.fixture
-def experiment(tmp_path: Path, local_ray: None) -> Iterator[Experiment]:
-    """Trains on wines, two processes a run."""
+def context(tmp_path: Path) -> PhaseContext:
+    """Shared by trainings on wines, two processes a run."""
     dataset = load_dataset(DataOptions("sklearn:wine"))
-    context = PhaseContext(
+    return PhaseContext(
         model_path="models.mlp",
         search_path=(),
         rows=RowPlan.of(dataset, seed=0).confirm(),
@@ -47,14 +47,19 @@ def experiment(tmp_path: Path, local_ray: None) -> Iterator[Experiment]:
         speed_limit=None,
         num_workers=2,
     )
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, local_ray: None) -> Iterator[Experiment]:
+    dataset = load_dataset(DataOptions("sklearn:wine"))
     with connected(None, data_bytes=1_000_000):
         resources = TrialResources(num_cpus=1, num_gpus=0.0, slots=2)
         log = str(tmp_path / "ray")
-        yield Experiment(ray.put(dataset), {"confirm": context}, resources, log)
+        yield Experiment(ray.put(dataset), resources, log)
 
 
 def test_a_run_that_is_shared_ends_with_its_model_and_its_test(
-    experiment: Experiment, tmp_path: Path
+    experiment: Experiment, context: PhaseContext, tmp_path: Path
 ) -> None:
     dataset = load_dataset(DataOptions("sklearn:wine"))
     default = load_model("models.mlp").defaults(dataset.spec)[0]
@@ -70,7 +75,7 @@ def test_a_run_that_is_shared_ends_with_its_model_and_its_test(
             stop_requested=lambda: False,
             observer=Progress("accuracy", "max"),
         )
-        experiment.run_phase(driver)
+        experiment.run_phase(driver, context)
         (record,) = driver.strategy.history
         assert record.ending is not None
         assert record.ending.status == "completed", record.ending
