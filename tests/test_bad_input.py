@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import ray
 from commands import Command
 
 Refused = Callable[..., str]
@@ -234,6 +235,16 @@ def test_a_time_budget_too_small_for_one_trial_is_refused(refused: Refused, tmp_
     assert "time budget 4 s is too small" in line
     assert "give more time" in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_an_address_that_is_refused_leaves_a_ray_that_the_process_has_alone(
+    refused: Refused,
+) -> None:
+    line = refused("check-cluster", "--address", "head.example")
+    assert "--address head.example has no port" in line
+    assert ray.is_initialized()
 
 
 def test_a_column_without_any_value_is_left_out_with_a_warning(

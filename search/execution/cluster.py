@@ -65,14 +65,16 @@ def connected(address: str | None, *, data_bytes: int) -> Iterator[None]:
         os.environ.update({k: v for k, v in _LOCAL_ENVIRONMENT.items() if k not in os.environ})
     import ray
 
-    if address is None and ray.is_initialized():
+    was_there = ray.is_initialized()
+    if address is None and was_there:
         yield
         return
     try:
         _start(address, data_bytes)
         yield
     finally:
-        ray.shutdown()
+        if not was_there:
+            ray.shutdown()
 
 
 def _start(address: str | None, data_bytes: int) -> None:
