@@ -31,7 +31,7 @@ from search.trials import History
 
 
 class Phases:
-    """Carries out one phase after the other; the processes start with the first one.
+    """Carries out one phase after the other, in the processes that have measured before.
 
     Args:
         run: The run.
