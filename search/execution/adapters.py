@@ -127,14 +127,13 @@ class InterruptStopper(_NotPickled, Stopper):  # type: ignore[misc]
 
 
 def write_handout(handout: Handout) -> str:
-    """Return a handout as JSON."""
-    return json.dumps(asdict(handout))
+    """Return a handout as JSON, with its name."""
+    return json.dumps({**asdict(handout), "name": handout.name})
 
 
 def trial_id_of(trial: RayTrial) -> str:
     """Return our id of one of Ray's trials, or its errand's name."""
-    handout = json.loads(trial.config[HANDOUT])
-    return str(handout["errand"] if "errand" in handout else handout["trial"]["trial_id"])
+    return str(json.loads(trial.config[HANDOUT])["name"])
 
 
 def slot_of(config: dict[str, Any]) -> int:
